@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One generation: the policy as it was compiled, immutable, in a secret arena. Who may use what where is answered here
+ * and nowhere else.
+ */
+#ifndef SLAPENIR_POLICY_H
+#define SLAPENIR_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "refusal.h"
+#include "rewrite.h"
+#include "secret.h"
+#include "shape.h"
+
+struct policy;
+struct report; /* messages FILE:LINE: what, how to mend it; see report.h */
+
+struct policy_options {
+	const char *file;          /* policy.yaml */
+	const uint8_t *key;        /* 32 bytes, placeholder key */
+	bool canary;               /* add the built-in canary entry and host (see docs/gateway.md) */
+	const uint8_t *canary_value; /* 32 random alphanumeric bytes of this start, when canary */
+	const struct policy *previous; /* reload: `env:` values are kept from it, removed or rotated values within grace stay sanitized */
+};
+
+/* NULL when the policy is not usable; every reason is in the report, warnings too. */
+struct policy *policy_load(const struct policy_options *o, struct report *r);
+void policy_free(struct policy *p); /* wipes */
+
+const uint8_t *policy_generation(const struct policy *p); /* 8 bytes */
+const struct rewriter *policy_rewriter(const struct policy *p);
+const struct shape_set *policy_shapes(const struct policy *p);
+bool policy_prefilter(const struct policy *p);
+struct secret_arena *policy_arena(const struct policy *p);
+
+/* --- secrets, in file order; entry numbers are those of the rewriter --- */
+enum policy_inject { INJECT_HEADER = 1, INJECT_QUERY = 2, INJECT_PATH = 4, INJECT_BODY = 8 };
+
+size_t policy_secret_count(const struct policy *p);
+const char *policy_secret_name(const struct policy *p, unsigned entry);
+/* what the sandbox gets as the value of the variable: given, else made. agent NULL: all */
+struct span policy_secret_placeholder(const struct policy *p, unsigned entry);
+bool policy_agent_may_use(const struct policy *p, struct span agent, unsigned entry);
+bool policy_secret_weak(const struct policy *p, unsigned entry); /* under 64 bits of guessing space */
+
+/* --- verdicts --- */
+struct policy_request { /* host: canonical name:port */
+	struct span agent, host, method, path; /* path: raw, with query cut off */
+	bool plain;                            /* http:// */
+};
+
+/* Both return REFUSAL_NONE when allowed. policy_connect judges what a CONNECT shows. */
+enum refusal_code policy_connect(const struct policy *p, struct span agent, struct span host);
+enum refusal_code policy_request(const struct policy *p, const struct policy_request *q);
+
+/* Does any rule look at more than agent and host here (methods, paths, require, limits)? If not a clean head's verdict can
+ * be remembered for the generation. */
+bool policy_host_is_plain_sailing(const struct policy *p, struct span agent, struct span host);
+bool policy_host_requires(const struct policy *p, struct span host); /* `require: true` */
+
+/* What a request may rehydrate, computed once at the head and carried with the stream (at most
+ * EXCHANGE_SCOPE_MAX bytes): encoded form is policy's own. */
+struct policy_grant;
+int policy_grant_encode(const struct policy *p, const struct policy_request *q, struct buf *out);
+const struct policy_grant *policy_grant_decode(const struct policy *p, struct span encoded, struct policy_grant *room);
+bool policy_grants(const struct policy *p, const struct policy_grant *g, unsigned entry, enum policy_inject place);
+
+bool policy_is_credential_header(const struct policy *p, struct span lower_name); /* built-in, or listed by any secret */
+bool policy_secret_takes_header(const struct policy *p, unsigned entry, struct span lower_name);
+bool policy_drops_response_header(const struct policy *p, struct span lower_name);
+/* Some given placeholder has another length than its secret: response bodies' lengths may change; request bodies' too
+ * where the grant injects such a one into a body. */
+bool policy_response_length_changes(const struct policy *p);
+bool policy_request_length_changes(const struct policy *p, const struct policy_grant *g);
+
+#endif

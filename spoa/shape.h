@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What is public of a secret, and only that: its length, a literal prefix if the table of known token formats has it,
+ * every byte that is no ASCII letter or digit at its place, and one alphabet for all other positions. Pure: linked by
+ * the agent and by the HAProxy filter alike, holds nothing of a secret but its shape.
+ */
+#ifndef SLAPENIR_SHAPE_H
+#define SLAPENIR_SHAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+enum shape_alphabet { SHAPE_DIGIT, SHAPE_HEX_LOWER, SHAPE_HEX_UPPER, SHAPE_LOWER, SHAPE_UPPER, SHAPE_ALNUM };
+
+enum { SHAPE_LENGTH_MAX = 4096 };
+
+/* template_: length bytes; a NUL stands for a position of the alphabet, anything else is that public byte (the literal
+ * prefix included). No secret and no placeholder holds a NUL. */
+struct shape {
+	enum shape_alphabet alphabet;
+	uint16_t length;
+	uint16_t prefix_length; /* of the literal prefix from the table or the policy */
+	const uint8_t *template_;
+};
+
+/* A set as it stands in the file $STATE/haproxy/shapes and as the prefilter is built from. Literals are the given
+ * placeholders. Order does not matter; equal members are kept once. */
+struct shape_set;
+
+struct shape_set *shape_set_new(void);
+void shape_set_free(struct shape_set *s);
+int shape_set_add(struct shape_set *s, const struct shape *shape);    /* -1: out of memory */
+int shape_set_add_literal(struct shape_set *s, struct span literal);
+int shape_set_merge(struct shape_set *into, const struct shape_set *from);
+size_t shape_set_count(const struct shape_set *s);
+
+/* The file: magic, version, length, checksum, generation, epoch, prefilter flag, then shapes and literals.
+ * `epoch` changes when cached verdicts must die although the generation stays (an agent was suspended).
+ * Decoding checks everything and returns NULL with a static reason in *why for whatever is not exactly a valid file. */
+struct shape_file_header {
+	uint8_t generation[8];
+	uint64_t epoch;
+	bool prefilter; /* false: exchange everything */
+};
+int shape_set_encode(struct buf *out, const struct shape_set *s, const struct shape_file_header *h);
+struct shape_set *shape_set_decode(struct span file, struct shape_file_header *h, const char **why);
+
+/* Finds the shape of a value: alphabet, public bytes; prefix from the table of known token formats or `prefix` (may be
+ * empty). template_ is written into `room`, which holds value.len bytes. */
+void shape_of(struct shape *out, struct span value, struct span prefix, uint8_t *room);
+
+/* The prefilter: compiled, immutable. */
+struct prefilter;
+struct prefilter *prefilter_new(const struct shape_set *s); /* NULL: out of memory */
+void prefilter_free(struct prefilter *p);
+
+/* Could these bytes, at the beginning, in the middle or at the end, hold a secret or placeholder of the set in any
+ * spelling that the engine knows, whole or begun? false is a promise: the engine would change, hold and report nothing
+ * (when it starts without decided bits in carry). `last`: nothing follows, so a begun one does not count. */
+bool prefilter_candidate(const struct prefilter *p, struct span bytes, bool last);
+
+#endif
