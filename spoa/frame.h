@@ -34,6 +34,8 @@ struct spop_value {
 	struct span bytes; /* STR, BIN, IPV4, IPV6 */
 };
 
+enum { FRAME_FIN = 1 << 0, FRAME_ABORT = 1 << 1 }; /* of frame.flags */
+
 int frame_decode(struct frame *f, struct span bytes) __attribute__((warn_unused_result));
 /* 1, 0 at the end, -1 malformed. Each takes what it reads off the front of *rest. */
 int frame_next_message(struct span *name, unsigned *args, struct span *rest) __attribute__((warn_unused_result));
