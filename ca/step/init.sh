@@ -24,6 +24,7 @@ fi
 }
 umask 077
 mkdir -p "$dir"
+# shellcheck source=ca/step/jose.sh
 . "$(dirname "$0")/jose.sh"
 
 # The root may sign one level of CA below it, the intermediate none.

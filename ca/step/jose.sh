@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The little of JOSE that one-time tokens need (RFC 7515, 7517, 7518 section 3.4, 7638), on openssl alone. Sourced, not run.
@@ -9,6 +10,7 @@ jose_b64url() {
 jose_hex_b64url() { # hex on standard input
 	# xxd and perl may be absent in small images, printf with octal escapes is POSIX
 	fold -w 2 | while read -r byte || [ -n "$byte" ]; do
+		# shellcheck disable=SC2059
 		printf "\\$(printf '%03o' "0x$byte")"
 	done | jose_b64url
 }
@@ -21,12 +23,14 @@ jose_coordinates() {
 
 # RFC 7638: the thumbprint is the SHA-256 of the required members in lexical order.
 jose_thumbprint() {
+	# shellcheck disable=SC2046
 	set -- $(jose_coordinates "$1")
 	printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$1" "$2" | openssl dgst -sha256 -binary | jose_b64url
 }
 
 jose_public_jwk() {
 	kid=$(jose_thumbprint "$1")
+	# shellcheck disable=SC2046
 	set -- $(jose_coordinates "$1")
 	printf '{"use": "sig", "kty": "EC", "kid": "%s", "crv": "P-256", "alg": "ES256", "x": "%s", "y": "%s"}' "$kid" "$1" "$2"
 }

@@ -12,6 +12,7 @@ dir=${1:?usage: token.sh DIR URL NAME [SAN…]}
 url=${2:?usage: token.sh DIR URL NAME [SAN…]}
 name=${3:?usage: token.sh DIR URL NAME [SAN…]}
 shift 3
+# shellcheck source=ca/step/jose.sh
 . "$(dirname "$0")/jose.sh"
 
 [ -r "$dir/provisioner.key" ] || {
