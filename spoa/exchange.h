@@ -41,6 +41,7 @@ enum answer_flag {
 	ANSWER_F_OPAQUE = 1 << 2,
 	ANSWER_F_RESCAN = 1 << 3,
 	ANSWER_F_PAYLOAD = 1 << 4,
+	ANSWER_F_AUDITED = 1 << 5, /* something of this request is in the audit log: tell its END */
 };
 
 enum edit_op { EDIT_VALUE = 1, EDIT_FIELD, EDIT_REMOVE, EDIT_ADD, EDIT_URI };

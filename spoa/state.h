@@ -17,10 +17,14 @@ enum state_file {
 	STATE_SPOA_SOCK,         /* RUN_DIR/spoa.sock; HAProxy dials /spoa.sock inside the chroot */
 	STATE_LOG_SOCK,          /* RUN_DIR/log.sock: datagrams of HAProxy's log to the master */
 	STATE_HAPROXY_PID, STATE_MASTER_PID,
+	STATE_SUSPENDED,         /* agents that are suspended, one CN per line, 0600 */
 };
 
 int state_path(char *out, size_t size, const char *state, enum state_file which);
 /* --state, $SLAPENIR_STATE, build/state in a checkout, /var/lib/slapenir for root, $XDG_STATE_HOME/slapenir else */
 int state_default(char *out, size_t size, const char *option);
+
+/* Makes the directory (mode 0711) and what is missing above it. -1 and errno. */
+int state_create(const char *state);
 
 #endif
