@@ -98,13 +98,17 @@ attempt() { # one try in a child of its own, so that a failure does not end the 
 
 watch() {
 	pause=${CERT_POLL_SECONDS:-60}
+	sleeper=
+	trap '[ -z "$sleeper" ] || kill "$sleeper"; exit 0' TERM INT
 	while :; do
 		if [ ! -s "$crt" ] || ! openssl x509 -in "$crt" -noout -checkend 0 >/dev/null; then
 			attempt obtain "$dir" "$name" "$@" || echo "cert.sh: no certificate for $name yet, trying again in $pause s" >&2
 		elif due; then
 			attempt renew "$dir" "$name" || echo "cert.sh: renewal of $name failed, trying again in $pause s" >&2
 		fi
-		sleep "$pause"
+		sleep "$pause" &
+		sleeper=$!
+		wait "$sleeper" || :
 	done
 }
 

@@ -39,6 +39,9 @@ printf 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSi
 openssl x509 -req -in "$dir/intermediate.csr" -CA "$dir/root.crt" -CAkey "$dir/root.key" -set_serial "0x$(openssl rand -hex 16)" \
 	-days 1825 -sha256 -extfile "$dir/intermediate.ext" -out "$dir/intermediate.crt" 2>/dev/null
 rm "$dir/intermediate.csr" "$dir/intermediate.ext"
+# certificates are public, keys stay 0600
+chmod 0711 "$dir"
+chmod 0644 "$dir/root.crt" "$dir/intermediate.crt"
 
 openssl ecparam -name prime256v1 -genkey -noout -out "$dir/provisioner.key"
 
