@@ -4,7 +4,7 @@
 
     tests/run.py [-j N] [--build DIR] [--timeout S] [--all] [FILE...]
 
-FILE is a cmocka program or a python unittest file; --all adds every tests/{integration,failclosed,attack,sandbox}/test_*.py.
+FILE is a cmocka program or a python unittest file; --all adds every tests/{integration,failclosed,attack,environment}/test_*.py.
 One line per file, the output of those that failed, and last `N passed, N failed` over all test functions. Exit code 0
 only when something ran, nothing failed, and every file ended by itself in time."""
 import argparse
@@ -19,7 +19,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ("integration", "failclosed", "attack", "sandbox")
+FOLDERS = ("integration", "failclosed", "attack", "environment")
 
 
 class Result:

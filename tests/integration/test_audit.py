@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The audit log: one line for each request that rehydrated, redacted, refused, tripped or stayed inert; names and counts, never a value."""
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from harness import GatewayTest, Reply
+
+
+class Audit(GatewayTest):
+    KEYS = {"time", "id", "agent", "host", "method", "path", "verdict", "secrets", "end"}
+    SECRETS = {"API_KEY": {"hosts": ["api.example.test"], "inject": ["header", "body"]}, "SECOND": {"hosts": ["api.example.test"]}}
+
+    def row(self, path):
+        rows = self.gateway.wait_audit(lambda a: a.get("path") == path)
+        self.assertEqual(len(rows), 1, f"{path}: {rows} of {self.gateway.audit()[-5:]}")
+        return rows[0]
+
+    def counts(self, row):
+        return sorted((s["name"], s["where"], s["direction"], s["count"]) for s in row["secrets"])
+
+    def test_rehydration_and_redaction_are_one_line_with_counts(self):
+        fake = self.fake["API_KEY"]
+        self.gateway.get("api.example.test", "/echo/counted", [("X-Api-Key", fake)], "POST", f"{fake} {fake}".encode())
+        row = self.row("/echo/counted")
+        self.assertEqual(self.KEYS - set(row), set())
+        self.assertEqual((row["agent"], row["host"].split(":")[0], row["method"], row["end"]), ("agent-1", "api.example.test", "POST", "complete"))
+        self.assertEqual(self.counts(row), sorted([("API_KEY", "header", "request", 1), ("API_KEY", "body", "request", 2), ("API_KEY", "body", "response", 3)]))
+
+    def test_each_occurrence_counts_once_although_workers_die(self):
+        fake, real = self.fake["API_KEY"].encode(), self.real["API_KEY"].encode()
+        self.upstream.replies["many"] = Reply([b"x" * 400 + b" " + real + b"\n"] * 1500, framing="chunked", gap=0.001)
+        result = []
+        transfer = threading.Thread(target=lambda: result.append(self.gateway.get("api.example.test", "/reply/many")))
+        transfer.start()
+        for _ in range(3):
+            time.sleep(0.4)
+            workers = self.gateway.workers()
+            if workers:
+                os.kill(workers[0], signal.SIGKILL)
+        transfer.join()
+        self.assertEqual(result[0].body.count(fake), 1500)
+        row = self.row("/reply/many")
+        self.assertEqual(self.counts(row), [("API_KEY", "body", "response", 1500)])
+
+    def test_clean_request_has_no_line(self):
+        self.gateway.get("api.example.test", "/echo/clean")
+        self.gateway.get("api.example.test", "/echo/marked", [("X-Api-Key", self.fake["API_KEY"])])
+        self.row("/echo/marked")
+        self.assertEqual([a for a in self.gateway.audit() if a.get("path") == "/echo/clean"], [])
+
+    def test_inert_placeholder_in_a_body_is_audited(self):
+        self.gateway.get("api.example.test", "/echo/inert", (), "POST", self.fake["SECOND"].encode())
+        row = self.row("/echo/inert")
+        self.assertIn("inert_in_body", str(row))
+        self.assertIn(("SECOND", "body"), [(s["name"], s["where"]) for s in row["secrets"]])
+
+    def test_secret_in_a_path_is_not_written_out(self):
+        self.upstream.replies["x"] = Reply(b"x")
+        self.gateway.get("api.example.test", f"/echo/{self.real['API_KEY']}/p")
+        rows = self.gateway.wait_audit(lambda a: a.get("code") == "tripwire")
+        self.assertTrue(rows)
+        self.assertNotIn(self.real["API_KEY"], str(rows))
+
+    def test_refusals_of_haproxy_and_of_the_agent_have_a_line_each(self):
+        self.gateway.connect("nowhere.example.test:443")
+        self.assertTrue(self.gateway.wait_audit(lambda a: a.get("code") == "host_denied" and "nowhere" in a.get("host", "")))
+        self.gateway.get("api.example.test", "/echo/traced", method="TRACE")
+        self.assertTrue(self.gateway.wait_audit(lambda a: a.get("code") == "trace_refused"))
+
+    def test_client_that_leaves_closes_its_line(self):
+        self.upstream.replies["slow"] = Reply([self.real["API_KEY"].encode() + b".\n"] * 50, framing="chunked", gap=0.1)
+        conn = self.gateway.tunnel("api.example.test")
+        conn.sendall(b"GET /reply/slow HTTP/1.1\r\nHost: api.example.test\r\n\r\n")
+        conn.recv()
+        conn.recv()
+        conn.close()
+        self.assertNotEqual(self.row("/reply/slow")["end"], "complete")
+
+    def test_file_modes(self):
+        for name, mode in (("audit.log", 0o640), ("control.sock", 0o600), ("agent.key", 0o600), ("placeholder.key", 0o600)):
+            found = stat.S_IMODE(os.stat(f"{self.gateway.state}/{name}").st_mode)
+            self.assertEqual(found & ~mode, 0, f"{name} is {found:o}")
+
+    def test_processes_do_not_dump_core(self):
+        for pid in harness.processes_of(self.gateway.state):
+            with open(f"/proc/{pid}/limits") as f:
+                core = next(line for line in f if line.startswith("Max core file size"))
+            self.assertEqual(core.split()[4], "0", f"pid {pid}: {core}")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting a small file system needs root")
+class FullDisk(GatewayTest):
+    """`audit: required`: what cannot be recorded does not happen."""
+    EXTRA = "audit: required\n"
+
+    @classmethod
+    def setUpClass(cls):
+        make_upstreams = cls.make_upstreams
+
+        def with_mount():
+            make_upstreams()
+            os.mkdir(f"{cls.folder}/state", 0o711)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0711", "tmpfs", f"{cls.folder}/state"], check=True)
+            cls.addClassCleanup(subprocess.run, ["umount", "-l", f"{cls.folder}/state"])
+        cls.make_upstreams = with_mount
+        super().setUpClass()
+
+    def ask(self):
+        return self.gateway.get("api.example.test", "/echo", [("X-Api-Key", self.fake["API_KEY"])])
+
+    def test_full_disk_refuses_and_a_mended_one_serves_again(self):
+        self.assertEqual(self.ask().status, 200)
+        filler = f"{self.gateway.state}/filler"
+        with open(filler, "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"\0" * 4096)
+            except OSError:
+                pass
+        try:
+            end = time.monotonic() + 20
+            while (a := self.ask()).status == 200:  # what was set aside in advance is used up first
+                self.assertLess(time.monotonic(), end, "still serving on a full disk")
+                time.sleep(0.02)
+            count = len(self.upstream.seen)
+            a = self.ask()
+            self.assertEqual((a.status, a.get("x-slapenir-code")), (503, "audit_unavailable"))
+            self.assertEqual(len(self.upstream.seen), count)
+        finally:
+            os.unlink(filler)
+        end = time.monotonic() + 20
+        while self.ask().status != 200:
+            self.assertLess(time.monotonic(), end, "not serving again although there is room")
+            time.sleep(0.2)
+        served = sum(1 for r in self.upstream.seen if r.get("x-api-key") == self.real["API_KEY"])
+        self.gateway.wait_audit(lambda a: sum(1 for b in self.gateway.audit() if b.get("path") == "/echo" and not b.get("code")) >= served)
+        recorded = sum(1 for b in self.gateway.audit() if b.get("path") == "/echo" and not b.get("code"))
+        self.assertEqual(recorded, served, "requests that were rehydrated against lines that say so")
+
+
+if __name__ == "__main__":
+    harness.main()
