@@ -13,7 +13,7 @@
 
 #include "buf.h"
 
-enum shape_alphabet { SHAPE_DIGIT, SHAPE_HEX_LOWER, SHAPE_HEX_UPPER, SHAPE_LOWER, SHAPE_UPPER, SHAPE_ALNUM };
+enum shape_alphabet { SHAPE_DIGIT, SHAPE_HEX_LOWER, SHAPE_HEX_UPPER, SHAPE_LOWER, SHAPE_UPPER, SHAPE_ALNUM, SHAPE_ALPHABETS };
 
 enum { SHAPE_LENGTH_MAX = 4096 };
 
@@ -26,8 +26,18 @@ struct shape {
 	const uint8_t *template_;
 };
 
+bool shape_alphabet_has(enum shape_alphabet a, uint8_t c);
+struct span shape_alphabet_bytes(enum shape_alphabet a); /* ascending */
+
+/* Positions of the alphabet: what a guesser would have to find. */
+size_t shape_free_bytes(const struct shape *s);
+
+/* The patterns of a shape: itself, or, when it has a newline, each line of 16 bytes or more that is not wholly public. *at begins as
+ * 0. *offset: where the pattern begins in the whole. */
+bool shape_next_line(const struct shape *whole, size_t *at, struct shape *line, size_t *offset);
+
 /* A set as it stands in the file $STATE/haproxy/shapes and as the prefilter is built from. Literals are the given
- * placeholders. Order does not matter; equal members are kept once. */
+ * placeholders. Order does not matter; equal members are kept once; a shape of several lines is kept as its lines. */
 struct shape_set;
 
 struct shape_set *shape_set_new(void);
