@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * HAProxy's headers and what differs between its versions. Nothing else of the filter asks for a version.
+ * SLAPENIR_HAPROXY is the version whose headers these are (2.6.12 is 20612), given by the build.
+ */
+#ifndef SLAPENIR_COMPAT_H
+#define SLAPENIR_COMPAT_H
+
+#include <stdbool.h>
+
+#include <haproxy/api.h>
+
+#include <haproxy/action.h>
+#include <haproxy/channel.h>
+#include <haproxy/connection.h>
+#include <haproxy/errors.h>
+#include <haproxy/filters.h>
+#include <haproxy/global.h>
+#include <haproxy/http.h>
+#include <haproxy/http_ana.h>
+#include <haproxy/http_htx.h>
+#include <haproxy/htx.h>
+#include <haproxy/proxy.h>
+#include <haproxy/sample.h>
+#include <haproxy/stream.h>
+#include <haproxy/task.h>
+#include <haproxy/ticks.h>
+#include <haproxy/tools.h>
+#include <haproxy/vars.h>
+#if SLAPENIR_HAPROXY >= 20600
+#include <haproxy/sc_strm.h>
+#include <haproxy/stconn.h>
+#endif
+
+extern char haproxy_version[];
+struct action_kw *action_http_req_custom(const char *kw);
+struct action_kw *action_http_res_custom(const char *kw);
+
+#if SLAPENIR_HAPROXY >= 30400
+#define STREAM_TXN(s) ((s)->txn.http)
+#define compat_add_header(htx, n, v) http_add_header(htx, n, v, 1)
+#else
+#define STREAM_TXN(s) ((s)->txn)
+#define compat_add_header(htx, n, v) http_add_header(htx, n, v)
+#endif
+
+/* The producer will send nothing more. */
+static inline bool compat_input_closed(struct channel *chn)
+{
+#ifdef CF_SHUTR
+	return chn->flags & CF_SHUTR;
+#else
+	return chn_prod(chn)->flags & (SC_FL_EOS | SC_FL_ABRT_DONE);
+#endif
+}
+
+static inline bool compat_input_failed(struct channel *chn)
+{
+#ifdef CF_READ_ERROR
+	return chn->flags & (CF_READ_ERROR | CF_READ_TIMEOUT);
+#else
+	return (chn->flags & CF_READ_TIMEOUT) || (chn_prod(chn)->flags & SC_FL_ERROR);
+#endif
+}
+
+/* Nothing more is to be read from the producer. */
+static inline void compat_stop_input(struct channel *chn)
+{
+#ifdef CF_SHUTR
+	channel_shutr_now(chn);
+#else
+	sc_schedule_abort(chn_prod(chn));
+#endif
+}
+
+/* A body's length is about to change: nobody may count on what remained of it. */
+static inline void compat_forget_length(struct channel *chn, struct htx *htx)
+{
+#if SLAPENIR_HAPROXY >= 30300
+	(void)htx;
+	chn_prod(chn)->sedesc->kip = 0;
+	chn_cons(chn)->sedesc->kop = 0;
+#else
+	(void)chn;
+	htx->extra = 0;
+#endif
+}
+
+static inline bool compat_is_h2(struct stconn *sc)
+{
+	const struct connection *conn = sc_conn(sc);
+
+	return conn && conn->mux && strcmp(conn->mux->name, "H2") == 0;
+}
+
+/* The peer must see that what it got is not the whole: RST_STREAM in HTTP/2 (a plain shutdown would end the stream
+ * cleanly), a connection that is reset rather than closed where only its end delimits. */
+static inline void compat_reset_peer(struct stconn *sc)
+{
+	const struct connection *conn = sc_conn(sc);
+
+	if (!conn || !conn->mux)
+		return;
+	if (!compat_is_h2(sc)) {
+		sc->flags |= SC_FL_NOLINGER;
+		return;
+	}
+#ifdef CF_SHUTR
+	conn->mux->shutr(sc, CO_SHR_RESET);
+#else
+	conn->mux->shut(sc, SE_SHR_RESET | SE_SHW_SILENT, NULL);
+#endif
+}
+
+#endif

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A message on its way: head and first chunk to the agent, then chunk by chunk, then trailers. Both directions are the
+ * same, but that a request's body may be held whole.
+ */
+#include "filter.h"
+
+#include "carry.h"
+
+enum { MAX_PATIENCE = 4 };
+
+enum go { GO_STOP = -1, GO_WAIT, GO_ON };
+
+/* The bytes of the message that the filter may look at: `len` of them from `offset` of the buffer on. */
+struct window {
+	struct stream *s;
+	struct flow *flow;
+	struct filter *f; /* NULL while the head is held: nothing was counted yet */
+	struct http_msg *msg;
+	struct side *side;
+	int dir;
+	size_t offset, len;
+};
+
+static struct htx *htx_of(const struct window *w)
+{
+	return htxbuf(&w->msg->chn->buf);
+}
+
+static bool is_closed(const struct window *w)
+{
+	return !(w->msg->flags & HTTP_MSGF_XFER_LEN) && compat_input_closed(w->msg->chn);
+}
+
+static enum go stop_with(const struct window *w, enum refusal_code code)
+{
+	refuse_code(w->s, w->flow, w->dir, code);
+	return GO_STOP;
+}
+
+static void look(const struct window *w, struct view *v, size_t limit)
+{
+	size_t avail = w->len > w->side->decided ? w->len - w->side->decided : 0;
+
+	body_view(v, htx_of(w), w->offset + w->side->decided, avail, limit, is_closed(w));
+}
+
+static size_t limit_of(const struct side *side, size_t head_len)
+{
+	ssize_t room = ask_room(side, head_len);
+
+	return room > 0 ? (size_t)room : 0;
+}
+
+/* The buffer's size changed by `delta` bytes that the filters before us have let pass. */
+static void resized(struct window *w, long delta)
+{
+	w->len = (size_t)((long)w->len + delta);
+	if (w->f && delta)
+		flt_update_offsets(w->f, w->msg->chn, (int)delta);
+}
+
+static unsigned base_flags(const struct window *w)
+{
+	struct side *side = w->side;
+	unsigned flags = 0;
+
+	/* what is not said to be verified TLS is treated as the open net */
+	if (!span_is(flow_var(w->s, "txn.scheme"), "https"))
+		flags |= EXCHANGE_F_PLAIN;
+	if (w->dir == RES && STREAM_TXN(w->s)->meth == HTTP_METH_HEAD)
+		flags |= EXCHANGE_F_HEAD_REQUEST;
+	if (side->head_left && (w->msg->flags & HTTP_MSGF_CNT_LEN))
+		flags |= EXCHANGE_F_LENGTH_PROMISED;
+	return flags;
+}
+
+/* --- judged here --- */
+
+static bool may_judge_here(const struct side *side)
+{
+	return !side->seen && !side->rest.len && !(side->carry_len && side->carry[0]);
+}
+
+static bool is_clean(const struct window *w, const struct view *v)
+{
+	const struct prefilter *pf;
+
+	if (!may_judge_here(w->side))
+		return false;
+	pf = shapes_current(w->flow);
+	return pf && !prefilter_candidate(pf, v->bytes, v->end);
+}
+
+static void pass_clean(struct window *w, const struct view *v)
+{
+	unsigned len = w->side->carry_len;
+
+	carry_skip(w->side->carry, &len, v->bytes);
+	w->side->carry_len = (uint8_t)len;
+	w->side->decided += v->bytes.len;
+}
+
+/* --- answers --- */
+
+static enum go refused(const struct window *w, const struct answer *a)
+{
+	struct refusal_body why;
+
+	w->flow->told = true;
+	if (refusal_decode(&why, a->payload) < 0)
+		return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+	refuse(w->s, w->flow, w->dir, &why);
+	return GO_STOP;
+}
+
+static void remember(const struct window *w, const struct answer *a)
+{
+	struct side *side = w->side;
+
+	if (w->dir == REQ && !w->flow->has_gen) {
+		memcpy(w->flow->gen, a->gen, sizeof(a->gen));
+		w->flow->has_gen = true;
+	}
+	side->carry_len = (uint8_t)a->carry.len;
+	memcpy(side->carry, a->carry.p, a->carry.len);
+	if (a->scope.len) {
+		side->scope_len = (uint16_t)a->scope.len;
+		memcpy(side->scope, a->scope.p, a->scope.len);
+	}
+	if (a->flags & ANSWER_F_AUDITED)
+		w->flow->audited = true;
+	if (a->flags & ANSWER_F_OPAQUE)
+		side->opaque = true;
+	if (w->dir == RES && (side->ask.flags & EXCHANGE_F_EOM) && !(a->flags & ANSWER_F_RESCAN))
+		w->flow->told = true;
+}
+
+static void note_canary(const struct window *w, const struct answer *a, bool credential)
+{
+	if (w->dir == REQ && credential && w->flow->conf->canary &&
+	    span_is(flow_var(w->s, "txn.host"), w->flow->conf->canary))
+		w->flow->canary_sent = true;
+	if (w->dir == RES && w->flow->canary_sent && a->payload.len)
+		fetch_set_ready();
+}
+
+static enum go take_head(struct window *w, const struct answer *a)
+{
+	struct side *side = w->side;
+	unsigned flags = side->ask.flags;
+	bool credential = false;
+
+	side->head_sent = true;
+	buf_deinit(&side->head);
+	if (a->flags & ANSWER_F_CACHE)
+		shapes_verdict_learn(w->flow, w->dir, flow_var(w->s, "txn.agent"), flow_var(w->s, "txn.host"), a->gen);
+	if (flags & EXCHANGE_F_LATE_HEAD)
+		return GO_ON;
+	if (head_apply(htx_of(w), a, &credential) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	note_canary(w, a, credential);
+	if (!(a->flags & ANSWER_F_CHUNKED))
+		return GO_ON;
+	side->length_may_change = true;
+	if (flags & EXCHANGE_F_HEAD_REQUEST)
+		head_remove(htx_of(w), "content-length");
+	else if (!(flags & EXCHANGE_F_BODYLESS) && !side->whole && head_make_chunked(w->s, w->msg) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	return GO_ON;
+}
+
+static enum go take_trailers(struct window *w, const struct answer *a)
+{
+	struct htx *htx = htx_of(w);
+	struct view v;
+	int delta;
+
+	look(w, &v, 0);
+	if (!v.trailers || trailers_apply(htx, v.next, buf_span(&w->side->head), a, &delta) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	buf_deinit(&w->side->head);
+	resized(w, delta);
+	w->side->decided = w->len;
+	return GO_ON;
+}
+
+/* The chunk's consumed bytes, or what replaces them, become decided. */
+static enum go take_chunk(struct window *w, const struct answer *a, const struct view *v)
+{
+	struct side *side = w->side;
+	struct htx *htx = htx_of(w);
+	size_t before = htx->data, at = w->offset + side->decided;
+	struct span payload = a->payload;
+	ssize_t stands = a->consumed;
+
+	if (!(a->flags & ANSWER_F_PAYLOAD) && side->rest.len)
+		payload = span_of(v->bytes.p, a->consumed); /* must not overtake what waits */
+	if ((a->flags & ANSWER_F_PAYLOAD) || side->rest.len) {
+		if ((w->msg->flags & HTTP_MSGF_CNT_LEN) && !side->length_may_change && payload.len != a->consumed)
+			return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+		stands = body_replace(htx, at, a->consumed, payload, &side->rest);
+		if (stands < 0)
+			return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+		resized(w, (long)htx->data - (long)before);
+	}
+	side->decided += (size_t)stands;
+	side->seen = a->flags & ANSWER_F_RESCAN ? 0 : side->ask.chunk_len - a->consumed;
+	/* something must carry the end of the message */
+	if (htx_is_empty(htx) && (htx->flags & HTX_FL_EOM) && !side->rest.len && htx_add_endof(htx, HTX_BLK_EOT)) {
+		resized(w, 1);
+		side->decided++;
+	}
+	return GO_ON;
+}
+
+static enum go take_answer(struct window *w, const struct answer *a, const struct view *v)
+{
+	struct side *side = w->side;
+	unsigned flags = side->ask.flags;
+	enum go go = GO_ON;
+
+	if (a->verdict != ANSWER_PASS)
+		return refused(w, a);
+	if ((flags & EXCHANGE_F_FULL) && side->ask.chunk_len && !a->consumed && !(a->flags & ANSWER_F_OPAQUE))
+		return stop_with(w, REFUSAL_PATTERN_TOO_LONG);
+	remember(w, a);
+	if (flags & EXCHANGE_F_TRAILERS)
+		return take_trailers(w, a);
+	if (!(flags & EXCHANGE_F_HEAD))
+		note_canary(w, a, false);
+	/* first the chunk, then the head: a change of the head moves the body */
+	go = take_chunk(w, a, v);
+	if (go == GO_ON && (flags & EXCHANGE_F_HEAD))
+		go = take_head(w, a);
+	return go;
+}
+
+static enum go step_ask(struct window *w)
+{
+	struct side *side = w->side;
+	struct answer a;
+	struct view v;
+	enum go go = GO_STOP;
+
+	look(w, &v, side->ask.chunk_len);
+	if (v.bytes.len != side->ask.chunk_len) /* never: bytes that are not decided stay */
+		return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+	switch (ask_step(w->s, w->flow, w->dir, v.bytes, &a)) {
+	case ASK_WAIT:
+		return GO_WAIT;
+	case ASK_ANSWERED:
+		go = take_answer(w, &a, &v);
+		break;
+	case ASK_FAILED:
+		go = stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+		break;
+	}
+	ask_release(w->s, w->dir);
+	return go;
+}
+
+/* --- bodies --- */
+
+static enum go flush_rest(struct window *w)
+{
+	struct side *side = w->side;
+	struct span left = span_of(side->rest.p + side->rest_sent, side->rest.len - side->rest_sent);
+	size_t n = body_insert(htx_of(w), w->offset + side->decided, left);
+
+	side->rest_sent += n;
+	side->decided += n;
+	resized(w, (long)n);
+	if (side->rest_sent < side->rest.len) {
+		w->msg->chn->flags |= CF_WAKE_WRITE;
+		return GO_WAIT;
+	}
+	buf_deinit(&side->rest);
+	side->rest_sent = 0;
+	return GO_ON;
+}
+
+/* Nothing of the body is left: its trailers, or the mark that stands for none. */
+static enum go finish(struct window *w, const struct view *v)
+{
+	struct side *side = w->side;
+	const struct prefilter *pf;
+
+	if (v->mark) {
+		side->decided++;
+		return GO_ON;
+	}
+	if (!v->trailers)
+		return GO_WAIT;
+	if (trailers_serialize(&side->head, htx_of(w), v->next) < 0 || ask_room(side, side->head.len) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	pf = shapes_current(w->flow);
+	if (pf && shapes_head_is_clean(w->flow, buf_span(&side->head))) {
+		side->decided = w->len;
+		return GO_ON;
+	}
+	ask_begin(w->flow, w->dir, base_flags(w) | EXCHANGE_F_TRAILERS | EXCHANGE_F_EOM, 0);
+	return GO_ON;
+}
+
+/* No byte can come to the chunk before some of it goes. */
+static bool cannot_grow(const struct window *w, const struct view *v, size_t limit)
+{
+	struct channel *chn = w->msg->chn;
+	const struct htx *htx = htx_of(w);
+
+	if (v->bytes.len >= limit)
+		return true;
+	return !co_data(chn) && !w->side->decided && w->offset + w->len == htx->data &&
+	       channel_htx_full(chn, htx, (unsigned)global.tune.maxrewrite);
+}
+
+/* HAProxy reads as much as fits, and the little that did not fit follows at once: big and tiny chunks would alternate for
+ * ever. So a tiny one after a big one is let grow for a moment. */
+static bool let_grow(struct window *w, const struct view *v, size_t limit)
+{
+	struct side *side = w->side;
+
+	if (v->end || v->bytes.len >= limit / 2 || side->last_chunk <= limit / 2 || side->patience >= MAX_PATIENCE)
+		return false;
+	side->patience++;
+	task_wakeup(w->s->task, TASK_WOKEN_MSG);
+	return true;
+}
+
+static enum go ask_chunk(struct window *w, const struct view *v, size_t limit)
+{
+	struct side *side = w->side;
+	bool late = !side->head_sent, full = cannot_grow(w, v, limit);
+	unsigned flags = base_flags(w);
+
+	/* nothing new since the agent decided to hold these */
+	if (v->bytes.len <= side->seen && (!v->end || side->seen_end) && (!full || side->seen_full))
+		return GO_WAIT;
+	if (!full && let_grow(w, v, limit))
+		return GO_WAIT;
+	side->patience = 0;
+	side->last_chunk = v->bytes.len;
+	side->seen_end = v->end;
+	side->seen_full = full;
+	if (late)
+		flags |= EXCHANGE_F_HEAD | EXCHANGE_F_LATE_HEAD;
+	if (v->end)
+		flags |= EXCHANGE_F_EOM;
+	if (full && !v->end)
+		flags |= EXCHANGE_F_FULL;
+	ask_begin(w->flow, w->dir, flags, v->bytes.len);
+	return GO_ON;
+}
+
+/* One step of a body whose head is released, or held and allowed. */
+static enum go step_body(struct window *w)
+{
+	struct side *side = w->side;
+	size_t limit = limit_of(side, side->head_sent ? 0 : side->head.len);
+	struct view v;
+
+	if (side->ask.pending)
+		return step_ask(w);
+	if (side->rest.len && side->phase != PHASE_HOLD && flush_rest(w) == GO_WAIT)
+		return GO_WAIT;
+	look(w, &v, limit);
+	if (!v.bytes.len && !v.more)
+		return v.end && !side->rest.len ? finish(w, &v) : GO_WAIT;
+	if (side->opaque) {
+		side->decided += v.bytes.len;
+		return GO_ON;
+	}
+	if (v.bytes.len && is_clean(w, &v)) {
+		pass_clean(w, &v);
+		return GO_ON;
+	}
+	return ask_chunk(w, &v, limit);
+}
+
+/* The message ended before its end, and what is held will never be decided. */
+static bool ended_early(const struct window *w)
+{
+	const struct htx *htx = htx_of(w);
+
+	return (w->msg->flags & HTTP_MSGF_XFER_LEN) && compat_input_closed(w->msg->chn) && !(htx->flags & HTX_FL_EOM) &&
+	       !w->side->ask.pending && !w->side->rest.len && w->offset + w->len == htx->data;
+}
+
+int message_payload(struct stream *s, struct filter *f, struct http_msg *msg, unsigned offset, unsigned len)
+{
+	struct flow *flow = f->ctx;
+	int dir = (msg->chn->flags & CF_ISRESP) ? RES : REQ;
+	struct window w = {s, flow, f, msg, &flow->side[dir], dir, offset, len};
+	size_t forward;
+	enum go go;
+
+	if (w.side->cut)
+		return -1;
+	while ((go = step_body(&w)) == GO_ON)
+		;
+	if (go == GO_STOP)
+		return -1;
+	forward = MIN(w.side->decided, w.len);
+	if (!forward && ended_early(&w)) {
+		w.side->cut = true;
+		compat_reset_peer(dir == RES ? s->scf : s->scb);
+		w.side->reset = true;
+		return -1;
+	}
+	w.side->decided -= forward;
+	return (int)forward;
+}
+
+/* --- heads --- */
+
+static bool fits_whole(const struct window *w, size_t limit)
+{
+	const struct htx *htx = htx_of(w);
+	const struct htx_blk *blk = head_find(htx_of(w), "content-length");
+	size_t room = htx_free_data_space(htx), reserve = (size_t)global.tune.maxrewrite + 64;
+	size_t capacity = w->len + (room > reserve ? room - reserve : 0), length = 0;
+	struct ist v;
+
+	if (!(w->msg->flags & HTTP_MSGF_CNT_LEN) || !blk)
+		return false;
+	v = htx_get_blk_value(htx, blk);
+	for (size_t i = 0; i < v.len; i++) {
+		if (!isdigit((unsigned char)v.ptr[i]) || length > limit)
+			return false;
+		length = 10 * length + (size_t)(v.ptr[i] - '0');
+	}
+	return length <= limit && length <= capacity;
+}
+
+/* First look at a head. */
+static enum go start(struct window *w)
+{
+	struct htx *htx = htx_of(w);
+	struct http_txn *txn = STREAM_TXN(w->s);
+	struct side *side = w->side;
+	struct view v;
+
+	if (txn->meth == HTTP_METH_CONNECT || (w->dir == REQ && (w->msg->flags & HTTP_MSGF_CONN_UPG)) ||
+	    (w->dir == RES && txn->status == 101))
+		return stop_with(w, REFUSAL_UPGRADE_REFUSED);
+	if (w->dir == RES && head_standard_reason(htx) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	if (w->dir == REQ && head_remove(htx, "expect"))
+		side->expects_100 = (w->msg->flags & HTTP_MSGF_VER_11) && !(htx->flags & HTX_FL_EOM);
+	w->offset = co_data(w->msg->chn) + http_get_hdrs_size(htx);
+	w->len = htx->data - w->offset;
+	if (head_serialize(&side->head, htx, w->dir) < 0 || ask_room(side, side->head.len) < 0)
+		return stop_with(w, REFUSAL_TOO_LARGE);
+	look(w, &v, limit_of(side, side->head.len));
+	if (v.bytes.len && side->expects_100)
+		side->expects_100 = false; /* it did not wait */
+	if (w->dir == REQ && (v.bytes.len || !v.end))
+		side->whole = (v.end && !v.trailers) || fits_whole(w, limit_of(side, side->head.len));
+	side->phase = side->whole && !side->expects_100 ? PHASE_GATHER : PHASE_HEAD;
+	return GO_ON;
+}
+
+/* Waits until a body that is to be judged whole is there. */
+static enum go gather(struct window *w, size_t limit)
+{
+	struct channel *chn = w->msg->chn;
+	struct htx *htx = htx_of(w);
+	struct view v;
+
+	look(w, &v, limit);
+	if (v.end)
+		return GO_ON;
+	if (compat_input_failed(chn) || compat_input_closed(chn) || (htx->flags & (HTX_FL_PARSING_ERROR | HTX_FL_PROCESSING_ERROR)))
+		return GO_STOP;
+	if (v.more || channel_htx_full(chn, htx, (unsigned)global.tune.maxrewrite)) {
+		w->side->whole = false; /* it does not fit after all: stream it */
+		return GO_ON;
+	}
+	return GO_WAIT;
+}
+
+/* A clean head that needs no verdict of its own, and a clean beginning of its body. */
+static bool passes_here(struct window *w, const struct view *v)
+{
+	struct side *side = w->side;
+
+	if (!shapes_verdict_known(w->flow, w->dir, flow_var(w->s, "txn.agent"), flow_var(w->s, "txn.host")) ||
+	    !shapes_head_is_clean(w->flow, buf_span(&side->head)))
+		return false;
+	if (v->bytes.len && !is_clean(w, v))
+		return false;
+	pass_clean(w, v);
+	return true;
+}
+
+static void ask_head(struct window *w, const struct view *v)
+{
+	struct side *side = w->side;
+	size_t chunk = side->expects_100 ? 0 : v->bytes.len;
+	unsigned flags = base_flags(w) | EXCHANGE_F_HEAD;
+
+	if (!v->bytes.len && v->end && !v->trailers)
+		flags |= EXCHANGE_F_BODYLESS;
+	if (v->end && !side->expects_100)
+		flags |= EXCHANGE_F_EOM | (side->whole ? EXCHANGE_F_WHOLE : 0);
+	side->seen_end = flags & EXCHANGE_F_EOM;
+	side->last_chunk = chunk;
+	ask_begin(w->flow, w->dir, flags, chunk);
+}
+
+static enum go answer_expect(struct window *w)
+{
+	struct channel *res = &w->s->res;
+	struct htx *htx;
+	struct htx_sl *sl;
+
+	w->side->expects_100 = false;
+	if (b_is_null(&res->buf))
+		return GO_STOP;
+	htx = htx_from_buf(&res->buf);
+	sl = htx_add_stline(htx, HTX_BLK_RES_SL, HTX_SL_F_IS_RESP | HTX_SL_F_VER_11 | HTX_SL_F_XFER_LEN | HTX_SL_F_BODYLESS,
+			    ist("HTTP/1.1"), ist("100"), ist("Continue"));
+	if (sl)
+		sl->info.res.status = 100;
+	if (!sl || !htx_add_endof(htx, HTX_BLK_EOH) || !http_forward_proxy_resp(w->s, 0))
+		return GO_STOP;
+	return GO_ON;
+}
+
+static enum go step_head(struct window *w)
+{
+	struct side *side = w->side;
+	enum go go;
+
+	if (!side->ask.pending) {
+		struct view v;
+
+		look(w, &v, limit_of(side, side->head.len));
+		if (passes_here(w, &v))
+			goto allowed;
+		ask_head(w, &v);
+	}
+	go = step_ask(w);
+	if (go != GO_ON)
+		return go;
+allowed:
+	side->phase = side->whole ? PHASE_HOLD : PHASE_BODY;
+	return side->expects_100 ? answer_expect(w) : GO_ON;
+}
+
+static enum go step_hold(struct window *w)
+{
+	struct side *side = w->side;
+	struct view v;
+	enum go go;
+
+	if (!side->ask.pending) {
+		go = gather(w, limit_of(side, side->head_sent ? 0 : side->head.len));
+		if (go != GO_ON)
+			return go;
+		if (!side->whole) {
+			side->phase = PHASE_BODY;
+			if (side->length_may_change && head_make_chunked(w->s, w->msg) < 0)
+				return stop_with(w, REFUSAL_TOO_LARGE);
+			return GO_ON;
+		}
+		look(w, &v, SIZE_MAX);
+		if (!v.bytes.len) {
+			side->phase = PHASE_BODY;
+			return GO_ON;
+		}
+	}
+	return step_body(w);
+}
+
+/* The head goes, and with it what is decided of the body. */
+static int release(struct window *w)
+{
+	struct side *side = w->side;
+	struct htx *htx;
+
+	if (side->whole && head_set_length(w->msg, body_size(htx_of(w)) + side->rest.len) < 0) {
+		stop_with(w, REFUSAL_TOO_LARGE);
+		return -1;
+	}
+	side->head_left = true;
+	htx = htx_of(w);
+	w->offset = co_data(w->msg->chn) + http_get_hdrs_size(htx);
+	w->len = htx->data - w->offset;
+	if ((htx->flags & HTX_FL_EOM) && !side->rest.len && !side->ask.pending) {
+		struct view v;
+
+		look(w, &v, SIZE_MAX);
+		if (v.mark && !v.bytes.len)
+			side->decided++;
+		side->complete = side->decided == w->len;
+	}
+	if (side->complete)
+		buf_deinit(&side->head);
+	else
+		register_data_filter(w->s, w->msg->chn, w->f);
+	return 1;
+}
+
+int message_headers(struct stream *s, struct filter *f, struct http_msg *msg)
+{
+	struct flow *flow = f->ctx;
+	int dir = (msg->chn->flags & CF_ISRESP) ? RES : REQ;
+	struct side *side = &flow->side[dir];
+	enum go go = GO_ON;
+
+	while (go == GO_ON) {
+		struct htx *htx = htxbuf(&msg->chn->buf);
+		struct window w = {s, flow, NULL, msg, side, dir, 0, 0};
+
+		w.offset = co_data(msg->chn) + http_get_hdrs_size(htx);
+		w.len = htx->data - w.offset;
+		switch (side->phase) {
+		case PHASE_NEW:
+			go = start(&w);
+			break;
+		case PHASE_GATHER:
+			go = gather(&w, limit_of(side, side->head.len));
+			if (go == GO_ON)
+				side->phase = PHASE_HEAD;
+			break;
+		case PHASE_HEAD:
+			go = step_head(&w);
+			break;
+		case PHASE_HOLD:
+			go = step_hold(&w);
+			break;
+		case PHASE_BODY:
+			w.f = f;
+			return release(&w);
+		}
+	}
+	if (go == GO_WAIT)
+		channel_dont_close(msg->chn);
+	return go == GO_WAIT ? 0 : -1;
+}
