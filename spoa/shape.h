@@ -42,7 +42,7 @@ struct shape_set;
 
 struct shape_set *shape_set_new(void);
 void shape_set_free(struct shape_set *s);
-int shape_set_add(struct shape_set *s, const struct shape *shape);    /* -1: out of memory */
+int shape_set_add(struct shape_set *s, const struct shape *shape);    /* -1: out of memory, or a length that is 0 or above SHAPE_LENGTH_MAX */
 int shape_set_add_literal(struct shape_set *s, struct span literal);
 int shape_set_merge(struct shape_set *into, const struct shape_set *from);
 size_t shape_set_count(const struct shape_set *s);

@@ -80,12 +80,12 @@ static int set_add(struct shape_set *s, const struct shape_member *m)
 	uint32_t *slot;
 	uint8_t *copy;
 
-	if (set_grow(s) < 0)
+	if (m->shape.length == 0 || m->shape.length > SHAPE_LENGTH_MAX || set_grow(s) < 0)
 		return -1;
 	slot = set_slot(s, m);
 	if (*slot)
 		return 0;
-	copy = malloc(m->shape.length ? m->shape.length : 1);
+	copy = malloc(m->shape.length);
 	if (!copy)
 		return -1;
 	memcpy(copy, m->shape.template_, m->shape.length);
@@ -113,7 +113,7 @@ int shape_set_add_literal(struct shape_set *s, struct span literal)
 		.literal = true,
 	};
 
-	return literal.len == 0 || literal.len > SHAPE_LENGTH_MAX ? -1 : set_add(s, &m);
+	return literal.len > SHAPE_LENGTH_MAX ? -1 : set_add(s, &m);
 }
 
 int shape_set_merge(struct shape_set *into, const struct shape_set *from)
