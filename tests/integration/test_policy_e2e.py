@@ -77,14 +77,14 @@ class Places(GatewayTest):
     def test_secret_of_some_methods_and_paths_only(self):
         fake, real = self.fake["NARROW"], self.real["NARROW"]
         cases = [("GET", "/echo/in/x", True), ("HEAD", "/echo/in/x", True), ("POST", "/echo/in/x", False), ("GET", "/echo/inside", False), ("GET", "/echo/in", False),
-                 ("GET", "/exact", True), ("GET", "/exact/deeper", True), ("GET", "/exactly", False), ("GET", "/echo/out/../in/x", True),
+                 ("GET", "/exact", True), ("GET", "/exact/deeper", True), ("GET", "/exactly", False), ("GET", "/echo/out/../in/x", False),
                  ("GET", "/echo/in/../out", False), ("GET", "/echo/%69n/x", True), ("GET", "/echo/in%2Fx", True), ("GET", "/echo/in/%2e%2e/out", False)]
         for method, path, want in cases:
             with self.subTest(f"{method} {path}"):
                 self.upstream.seen.clear()
                 answer = self.gateway.get("api.example.test", path, [("X-Api-Key", fake)], method)
-                if not self.upstream.seen:  # a path whose meaning is in doubt may be refused as well
-                    self.assertEqual((answer.status, want), (403, False))
+                if ".." in path or "%2e" in path:
+                    self.assertEqual((answer.status, self.upstream.seen), (403, []))
                 else:
                     self.assertEqual(self.upstream.seen[-1].get("x-api-key"), real if want else fake)
 
