@@ -35,6 +35,10 @@ const uint8_t *policy_generation(const struct policy *p); /* 8 bytes */
 const struct rewriter *policy_rewriter(const struct policy *p);
 const struct shape_set *policy_shapes(const struct policy *p);
 bool policy_prefilter(const struct policy *p);
+bool policy_audit_required(const struct policy *p);
+/* When the first value that is kept only for `grace` may be forgotten, in milliseconds since 1970: the master then loads again.
+ * 0: there is none. */
+uint64_t policy_grace_ends_ms(const struct policy *p);
 struct secret_arena *policy_arena(const struct policy *p);
 
 /* --- secrets, in file order; entry numbers are those of the rewriter --- */
@@ -76,5 +80,25 @@ bool policy_drops_response_header(const struct policy *p, struct span lower_name
  * where the grant injects such a one into a body. */
 bool policy_response_length_changes(const struct policy *p);
 bool policy_request_length_changes(const struct policy *p, const struct policy_grant *g);
+
+/* --- what HAProxy must know: hosts of `hosts:` and of secrets, merged; the canary's is not among them --- */
+#define POLICY_CANARY_NAME "SLAPENIR_CANARY"
+#define POLICY_CANARY_AGENT "slapenir-canary"
+#define POLICY_CANARY_HOST "canary.slapenir.invalid:443"
+#define POLICY_CANARY_PREFIX "slapenir-canary-"                              /* the value: this and 16 random bytes of [0-9A-Za-z] */
+#define POLICY_CANARY_PLACEHOLDER POLICY_CANARY_PREFIX "0000000000000000"
+
+struct policy_host {
+	const char *name;    /* canonical "name:port", wildcard "*.rest:port" */
+	const char *connect; /* "IP:port" or NULL */
+	const char *ca;      /* path as it is to be opened; NULL: the system's */
+	bool http;           /* http://, without TLS; such a host has an entry of its own */
+	bool ranges;
+};
+size_t policy_host_count(const struct policy *p);
+const struct policy_host *policy_host_get(const struct policy *p, size_t i);
+bool policy_isolation_strict(const struct policy *p);
+size_t policy_drop_header_count(const struct policy *p);
+const char *policy_drop_header(const struct policy *p, size_t i); /* lower case */
 
 #endif

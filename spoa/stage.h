@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A directory whose new contents are written beside it, in DIR/next, and then moved into place.
+ */
+#ifndef SLAPENIR_STAGE_H
+#define SLAPENIR_STAGE_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+
+struct stage {
+	int dir;  /* DIR */
+	int next; /* DIR/next */
+};
+
+/* Opens DIR (made with `mode` if absent); with `clean`, DIR/next is emptied and given the sub-directories named (NULL ends the
+ * list), else it must be there. -1: errno. */
+int stage_open(struct stage *s, const char *dir, unsigned mode, const char *const *subdirs, bool clean)
+	__attribute__((warn_unused_result));
+void stage_close(struct stage *s);
+
+/* All return -1 with errno. Names are relative, at most one level deep. */
+int stage_write(const struct stage *s, const char *name, struct span text) __attribute__((warn_unused_result));
+int stage_keep(const struct stage *s, const char *name) __attribute__((warn_unused_result)); /* links DIR/name to DIR/next/name */
+bool stage_differs(const struct stage *s, const char *name); /* are DIR/name and DIR/next/name different, or one absent? */
+
+/* Moves DIR/next/name (file or sub-directory) to DIR/name; what was there ends in DIR/next, or is replaced. */
+int stage_move(const struct stage *s, const char *name) __attribute__((warn_unused_result));
+
+#endif
