@@ -131,7 +131,7 @@ static void trie_fill(struct ac *a, struct chain *chains, size_t count, uint32_t
 			a->link[next] = d + 1 < c->len ? 0 : AC_LEAF | AC_END;
 			next++;
 		}
-		a->end[i] = (struct ac_pair){next - 1, c->pattern};
+		a->end[i] = (struct ac_end){next - 1, c->pattern, c->len};
 	}
 }
 
@@ -233,19 +233,30 @@ struct ac *ac_new(struct secret_arena *arena, const struct span *patterns, size_
 	return *why ? NULL : a;
 }
 
-static int end_pattern(const struct ac *a, uint32_t s)
+/* The first end at or behind s in preorder: on the way down from s along first children, because such a way ends in a leaf. */
+static const struct ac_end *end_from(const struct ac *a, uint32_t s)
 {
 	uint32_t lo = 0, hi = a->ends;
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (a->end[mid].key < s)
+		if (a->end[mid].state < s)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return (int)a->end[lo].value;
+	return &a->end[lo];
+}
+
+size_t ac_depth(const struct ac *a, uint32_t s)
+{
+	const struct ac_end *e;
+
+	if (s == AC_ROOT)
+		return 0;
+	e = end_from(a, s);
+	return e->length - (e->state - s);
 }
 
 int ac_next_pattern(const struct ac *a, uint32_t *at)
@@ -262,5 +273,5 @@ int ac_next_pattern(const struct ac *a, uint32_t *at)
 		s = suffix_of(a, s);
 	}
 	*at = a->link[s] & AC_SUFFIX ? suffix_of(a, s) : AC_ROOT;
-	return end_pattern(a, s);
+	return (int)end_from(a, s)->pattern;
 }

@@ -35,6 +35,10 @@ struct ac_pair {
 	uint32_t key, value;
 };
 
+struct ac_end {
+	uint32_t state, pattern, length;
+};
+
 struct ac {
 	uint8_t *byte;  /* byte[s]: on the edge from its parent into s */
 	uint32_t *link; /* fail << AC_FLAG_BITS | flags */
@@ -42,7 +46,7 @@ struct ac {
 	uint32_t root_next[256];
 	struct ac_pair *child, *suffix; /* open addressing: (parent, child); (state, next state in its fail chain with AC_END) */
 	uint32_t child_mask, suffix_mask;
-	struct ac_pair *end; /* (state, pattern number), ascending by state */
+	struct ac_end *end; /* ascending by state */
 	uint32_t ends;
 	size_t longest;
 };
@@ -75,6 +79,9 @@ static inline int ac_hit(const struct ac *a, uint32_t s)
 {
 	return a->link[s] & (AC_END | AC_SUFFIX);
 }
+
+/* Length of the string that s stands for. */
+size_t ac_depth(const struct ac *a, uint32_t s);
 
 /* Patterns that end in s, longest first: `at` begins as s and becomes AC_ROOT after the last. */
 int ac_next_pattern(const struct ac *a, uint32_t *at);

@@ -30,6 +30,8 @@ struct rewriter;
 /* Compiles both automata (requests: secrets and placeholders; responses: secrets). Entries are copied into the arena.
  * NULL with a static reason in *why. */
 struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_entry *entries, size_t count, const char **why);
+/* Frees what is public and outside of the arena. Call it before secret_arena_free(); NULL is allowed. */
+void rewriter_free(struct rewriter *r);
 
 enum rewrite_direction { REWRITE_REQUEST, REWRITE_RESPONSE };
 
@@ -56,7 +58,7 @@ struct rewrite_scope {
 	enum rewrite_place place;
 	enum rewrite_framing framing;
 	bool made_only; /* the length was promised: always the made placeholder, never a given one */
-	rewrite_decide_cb *decide;
+	rewrite_decide_cb *decide; /* NULL: replace everything */
 	void *ctx;
 };
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rewrite.h"
+
+#include <strings.h>
+
+#include "rewrite_internal.h"
+#include "shape_walk.h"
+
+enum { STEP_MAX = 1 << 30 }; /* positions are 32 bits wide */
+
+size_t hold_from(const struct rewriter *r, struct span in, size_t from, unsigned line)
+{
+	struct span tail = span_of(in.p + from, in.len - from);
+
+	return from + shape_walk_hold(r->shapes, r->shape_count, tail, carry_line_at(in, from, line));
+}
+
+size_t rewriter_entries(const struct rewriter *r)
+{
+	return r->count;
+}
+
+const struct rewrite_entry *rewriter_entry(const struct rewriter *r, unsigned entry)
+{
+	return &r->entries[entry];
+}
+
+unsigned rewriter_next_same(const struct rewriter *r, enum rewrite_match match, unsigned entry)
+{
+	return r->next_same[match][entry];
+}
+
+static enum rewrite_verdict replace_all(void *ctx, enum rewrite_match match, unsigned *entry)
+{
+	(void)ctx, (void)match, (void)entry;
+	return REWRITE_REPLACE;
+}
+
+static enum rewrite_result feed_plain(const struct rewriter *r, const struct rewrite_scope *scope, struct rewrite_step *step,
+                                      struct rewrite_hits *hits, struct carry *c)
+{
+	struct emitter e = {.rewriter = r, .automaton = &r->automata[scope->direction], .scope = scope, .hits = hits,
+	                    .in = step->in, .line = c->line, .last = step->last, .out = step->out};
+	enum rewrite_result result;
+	struct scratch s;
+
+	if (e.in.len > STEP_MAX) {
+		e.in.len = STEP_MAX;
+		e.last = false;
+	}
+	if (c->flags & CARRY_F_DECIDED) {
+		if (e.in.len)
+			e.shared = base64_unit(e.in.p, e.in.p + e.in.len);
+		if (!e.shared.len)
+			return REWRITE_ERROR; /* not what we left unconsumed */
+		e.bits = c->decided_bits;
+		e.value = c->decided;
+	}
+	e.hold = e.last ? e.in.len : hold_from(r, e.in, 0, e.line);
+	scratch_init(&s);
+	result = scan(e.automaton->ac, e.automaton->patterns, &e, &s);
+	scratch_deinit(&s);
+	if (result == REWRITE_OK)
+		result = emit_clean(&e, e.hold);
+	if (result == REWRITE_ERROR)
+		return result;
+	step->consumed = e.at;
+	step->changed = e.changed;
+	c->line = (uint8_t)carry_line_at(step->in, e.at, c->line);
+	c->flags = e.bits ? CARRY_F_DECIDED : 0;
+	c->decided_bits = (uint8_t)e.bits;
+	c->decided = (uint8_t)(e.bits ? e.value : 0);
+	return result;
+}
+
+enum rewrite_result rewrite_feed(const struct rewriter *r, const struct rewrite_scope *scope, struct rewrite_step *step,
+                                 struct rewrite_hits *hits)
+{
+	struct rewrite_scope asked = *scope;
+	enum rewrite_result result;
+	struct carry c;
+
+	step->consumed = 0;
+	step->changed = false;
+	if (carry_decode(&c, step->carry, step->carry_len) < 0)
+		return REWRITE_ERROR;
+	if (!asked.decide)
+		asked.decide = replace_all;
+	result = feed_plain(r, &asked, step, hits, &c);
+	if (result != REWRITE_ERROR)
+		step->carry_len = carry_encode(&c, step->carry);
+	return result;
+}
+
+/* --- whole strings --- */
+
+static enum rewrite_result whole_plain(const struct rewriter *r, const struct rewrite_scope *scope, struct span value, struct buf *out,
+                                       bool *changed, struct rewrite_hits *hits)
+{
+	struct rewrite_step step = {.in = value, .last = true, .out = out};
+	enum rewrite_result result = rewrite_feed(r, scope, &step, hits);
+
+	if (result != REWRITE_OK)
+		return result;
+	*changed |= step.changed;
+	if (!step.changed && buf_append_span(out, value) < 0)
+		return REWRITE_ROOM;
+	return REWRITE_OK;
+}
+
+static int basic_decode(struct buf *out, struct span token)
+{
+	unsigned acc = 0, bits = 0;
+	size_t i;
+
+	for (i = 0; i < token.len && token.p[i] != '='; i++) {
+		if (spelling_sextet[token.p[i]] == SPELLING_NO_SEXTET)
+			return 1;
+		acc = acc << 6 | spelling_sextet[token.p[i]];
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			if (buf_putc(out, (uint8_t)(acc >> bits)) < 0)
+				return -1;
+		}
+	}
+	while (i < token.len && token.p[i] == '=')
+		i++;
+	return i < token.len;
+}
+
+static int basic_encode(struct buf *out, struct span plain)
+{
+	size_t i;
+
+	for (i = 0; i < plain.len; i += 3) {
+		size_t n = plain.len - i < 3 ? plain.len - i : 3, j;
+		unsigned acc = 0;
+		uint8_t four[4];
+
+		for (j = 0; j < 3; j++)
+			acc = acc << 8 | (j < n ? plain.p[i + j] : 0);
+		for (j = 0; j < 4; j++)
+			four[j] = j <= n ? spelling_sextet_char(acc >> (18 - 6 * j) & 63, false) : '=';
+		if (buf_append(out, four, 4) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* value[0..scheme) is "Basic" and spaces. Appends the whole value only if something in the credentials changed; otherwise *changed
+ * stays and nothing is appended. */
+static enum rewrite_result whole_basic(const struct rewriter *r, const struct rewrite_scope *scope, struct span value, size_t scheme,
+                                       struct buf *out, bool *changed, struct rewrite_hits *hits)
+{
+	struct rewrite_scope inside = *scope;
+	enum rewrite_result result = REWRITE_OK;
+	struct buf plain = {0}, replaced = {0};
+	bool inner = false;
+	int decoded;
+
+	inside.place = PLACE_RAW;
+	inside.made_only = false;
+	decoded = basic_decode(&plain, span_of(value.p + scheme, value.len - scheme));
+	if (decoded < 0)
+		result = REWRITE_ERROR;
+	else if (decoded == 0)
+		result = whole_plain(r, &inside, buf_span(&plain), &replaced, &inner, hits);
+	if (result == REWRITE_OK && inner) {
+		*changed = true;
+		if (buf_append(out, value.p, scheme) < 0 || basic_encode(out, buf_span(&replaced)) < 0)
+			result = REWRITE_ROOM;
+	}
+	buf_deinit(&plain);
+	buf_deinit(&replaced);
+	return result;
+}
+
+enum rewrite_result rewrite_whole(const struct rewriter *r, const struct rewrite_scope *scope, struct span value, bool basic,
+                                  struct buf *out, bool *changed, struct rewrite_hits *hits)
+{
+	size_t scheme = 5;
+	enum rewrite_result result;
+
+	*changed = false;
+	if (basic && value.len > scheme && strncasecmp((const char *)value.p, "basic", scheme) == 0 && value.p[scheme] == ' ') {
+		while (scheme < value.len && value.p[scheme] == ' ')
+			scheme++;
+		result = whole_basic(r, scope, value, scheme, out, changed, hits);
+		if (result != REWRITE_OK || *changed)
+			return result;
+	}
+	return whole_plain(r, scope, value, out, changed, hits);
+}

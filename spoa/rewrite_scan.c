@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Finding occurrences. Threads walk over the input side by side: a text thread takes units, a base64 thread sextets in all four phases
+ * at once, two hex states digits. slot[i % SLOTS] holds the threads that stand at in[i]; a unit of n bytes moves a copy n slots on.
+ * A state that is the root is not kept: where no thread stands, one begins.
+ */
+#include <stdlib.h>
+
+#include "rewrite_internal.h"
+
+enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
+
+struct text_thread {
+	uint32_t state, record;
+};
+
+/* state[f]: the phase in which character f of four begins a byte triple. `last` is the last sextet, count saturates at 4..7, so
+ * that count % 4 stays right. */
+struct base64_thread {
+	uint32_t state[4], record;
+	uint8_t last, count;
+	bool wrapped;
+};
+
+struct slot {
+	unsigned texts, base64s;
+	struct text_thread text[TEXT_MAX];
+	struct base64_thread base64[BASE64_MAX];
+};
+
+struct scanner {
+	const struct ac *ac;
+	const struct pattern *patterns;
+	struct emitter *emitter;
+	struct scratch *scratch;
+	struct span in;
+	struct slot slot[SLOTS];
+	uint32_t hex[2];
+	unsigned hex_digits; /* in the run so far, at most 2 */
+	size_t busy;         /* no thread with a state stands behind it */
+	bool failed;         /* too many threads, or out of memory */
+};
+
+void scratch_init(struct scratch *s)
+{
+	s->records = s->own_records;
+	s->found = s->own_found;
+	s->records_used = s->found_used = 0;
+	s->records_cap = sizeof(s->own_records) / sizeof(s->own_records[0]);
+	s->found_cap = sizeof(s->own_found) / sizeof(s->own_found[0]);
+}
+
+void scratch_deinit(struct scratch *s)
+{
+	if (s->records != s->own_records)
+		free(s->records);
+	if (s->found != s->own_found)
+		free(s->found);
+}
+
+static void *grow(void *p, void *own, size_t size, size_t *cap)
+{
+	void *bigger = malloc(2 * *cap * size);
+
+	if (!bigger)
+		return NULL;
+	memcpy(bigger, p, *cap * size);
+	if (p != own)
+		free(p);
+	*cap *= 2;
+	return bigger;
+}
+
+static uint32_t record_add(struct scanner *sc, size_t at, uint32_t prev, const struct unit *u, unsigned chars)
+{
+	struct scratch *s = sc->scratch;
+
+	if (s->records_used == s->records_cap) {
+		void *bigger = grow(s->records, s->own_records, sizeof(*s->records), &s->records_cap);
+
+		if (!bigger) {
+			sc->failed = true;
+			return RECORD_NONE;
+		}
+		s->records = bigger;
+	}
+	s->records[s->records_used] = (struct record){(uint32_t)at, prev, *u, (uint8_t)chars};
+	return (uint32_t)s->records_used++;
+}
+
+/* Where the last n characters in front of `end` begin, on the way that the records tell. */
+static size_t start_of(const struct scratch *s, size_t end, uint32_t record, size_t n)
+{
+	while (record != RECORD_NONE) {
+		const struct record *r = &s->records[record];
+		size_t raw = end - (r->at + r->unit.len);
+
+		if (n <= raw)
+			break;
+		n -= raw + r->chars;
+		end = r->at;
+		if (n == 0 && r->chars)
+			break;
+		record = r->prev;
+	}
+	return end - n;
+}
+
+static void report(struct scanner *sc, uint32_t state, struct found f)
+{
+	struct scratch *s = sc->scratch;
+	uint32_t at = state;
+	int pattern;
+
+	while ((pattern = ac_next_pattern(sc->ac, &at)) != AC_NO_PATTERN) {
+		size_t len = sc->patterns[pattern].len, chars = len;
+
+		f.pattern = (uint32_t)pattern;
+		f.start_bit = 0;
+		if (f.lane == LANE_BASE64) {
+			chars = (8 * len + 6 - f.end_bit + 5) / 6;
+			f.start_bit = (uint8_t)(6 * chars - (6 - f.end_bit) - 8 * len);
+		} else if (f.lane == LANE_HEX) {
+			chars = 2 * len;
+		}
+		f.start = (uint32_t)start_of(s, f.end, f.record, chars);
+		if (s->found_used == s->found_cap) {
+			void *bigger = grow(s->found, s->own_found, sizeof(*s->found), &s->found_cap);
+
+			if (!bigger) {
+				sc->failed = true;
+				return;
+			}
+			s->found = bigger;
+		}
+		s->found[s->found_used++] = f;
+	}
+}
+
+/* Both stand at the same place in the same state: have they come the same way, as far as the state remembers? */
+static bool same_start(const struct scanner *sc, size_t at, uint32_t state, uint32_t a, uint32_t b, bool base64)
+{
+	size_t n;
+
+	if (a == b)
+		return true;
+	n = ac_depth(sc->ac, state);
+	if (base64)
+		n = (8 * n + 5 + 5) / 6;
+	return start_of(sc->scratch, at, a, n) == start_of(sc->scratch, at, b, n);
+}
+
+static void text_push(struct scanner *sc, size_t at, uint32_t state, uint32_t record)
+{
+	struct slot *slot = &sc->slot[at % SLOTS];
+	unsigned i;
+
+	for (i = 0; i < slot->texts; i++)
+		if (slot->text[i].state == state && same_start(sc, at, state, slot->text[i].record, record, false))
+			return;
+	if (slot->texts == TEXT_MAX) {
+		sc->failed = true;
+		return;
+	}
+	slot->text[slot->texts++] = (struct text_thread){state, record};
+	if (at > sc->busy)
+		sc->busy = at;
+}
+
+static void text_step(struct scanner *sc, size_t at, struct text_thread t, const struct unit *u)
+{
+	uint32_t record = t.state == AC_ROOT ? RECORD_NONE : t.record;
+	size_t end = at + (u ? u->len : 1);
+
+	t.state = ac_step(sc->ac, t.state, u ? u->byte : sc->in.p[at]);
+	if (t.state == AC_ROOT)
+		return;
+	if (u)
+		record = record_add(sc, at, record, u, 1);
+	text_push(sc, end, t.state, record);
+	if (ac_hit(sc->ac, t.state))
+		report(sc, t.state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = record, .lane = LANE_TEXT});
+}
+
+static bool base64_same(const struct scanner *sc, size_t at, const struct base64_thread *a, const struct base64_thread *b)
+{
+	unsigned f;
+
+	if (a->last != b->last || a->wrapped != b->wrapped || (a->count < 2) != (b->count < 2))
+		return false;
+	for (f = 0; f < 4; f++) { /* the phases are counted from the beginning of the run, so turn b's into a's */
+		uint32_t state = a->state[(a->count + f) % 4];
+
+		if (state != b->state[(b->count + f) % 4])
+			return false;
+		if (state != AC_ROOT && !same_start(sc, at, state, a->record, b->record, true))
+			return false;
+	}
+	return true;
+}
+
+static bool base64_idle(const struct base64_thread *t)
+{
+	return (t->state[0] | t->state[1] | t->state[2] | t->state[3]) == AC_ROOT;
+}
+
+static void base64_push(struct scanner *sc, size_t at, const struct base64_thread *t)
+{
+	struct slot *slot = &sc->slot[at % SLOTS];
+	unsigned i;
+
+	for (i = 0; i < slot->base64s; i++)
+		if (base64_same(sc, at, &slot->base64[i], t))
+			return;
+	if (slot->base64s == BASE64_MAX) {
+		sc->failed = true;
+		return;
+	}
+	slot->base64[slot->base64s++] = *t;
+	if (at > sc->busy && !base64_idle(t))
+		sc->busy = at;
+}
+
+/* One more sextet ends a byte in three of the four phases, after 2, 4 or all 6 of its bits. */
+static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, unsigned sextet, const struct unit *u)
+{
+	size_t end = at + (u ? u->len : 1);
+	unsigned both = (unsigned)t.last << 6 | sextet, bits;
+	bool idle = base64_idle(&t);
+	uint32_t record = idle ? RECORD_NONE : t.record;
+
+	t.record = u ? record_add(sc, at, record, u, 1) : record;
+	if (t.count)
+		for (bits = 2; bits <= 6; bits += 2) {
+			uint32_t *state = &t.state[(t.count + 4 - bits / 2) % 4];
+
+			*state = ac_step(sc->ac, *state, (uint8_t)(both >> (6 - bits)));
+			if (*state != AC_ROOT && ac_hit(sc->ac, *state))
+				report(sc, *state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = t.record,
+				                                  .lane = LANE_BASE64, .end_bit = (uint8_t)bits});
+		}
+	t.last = (uint8_t)sextet;
+	t.count = t.count == 7 ? 4 : (uint8_t)(t.count + 1);
+	t.wrapped = false;
+	base64_push(sc, end, &t);
+}
+
+static void base64_wrap(struct scanner *sc, size_t at, struct base64_thread t)
+{
+	const uint8_t *end = sc->in.p + sc->in.len;
+	struct unit u = {.len = 0};
+	bool partial = false;
+
+	if (t.wrapped)
+		return;
+	u.len = (uint8_t)spelling_wrap(sc->in.p + at, end, &partial);
+	if (!u.len || carry_line_at(sc->in, at, sc->emitter->line) < CARRY_LINE_FULL)
+		return;
+	t.record = record_add(sc, at, base64_idle(&t) ? RECORD_NONE : t.record, &u, 0);
+	t.wrapped = true;
+	base64_push(sc, at + u.len, &t);
+}
+
+static void base64_at(struct scanner *sc, size_t at, const struct unit *units, unsigned n)
+{
+	static const struct base64_thread fresh = {.record = RECORD_NONE};
+	struct slot *slot = &sc->slot[at % SLOTS];
+	const struct base64_thread *threads = slot->base64s ? slot->base64 : &fresh;
+	unsigned count = slot->base64s ? slot->base64s : 1, i, j;
+	unsigned raw = spelling_sextet[sc->in.p[at]];
+
+	for (i = 0; i < count; i++) {
+		if (raw != SPELLING_NO_SEXTET)
+			base64_step(sc, at, threads[i], raw, NULL);
+		else if (slot->base64s)
+			base64_wrap(sc, at, threads[i]);
+		for (j = 0; j < n; j++)
+			if (units[j].kind < SPELLING_PLUS && spelling_sextet[units[j].byte] != SPELLING_NO_SEXTET)
+				base64_step(sc, at, threads[i], spelling_sextet[units[j].byte], &units[j]);
+	}
+}
+
+static void hex_at(struct scanner *sc, size_t at)
+{
+	unsigned digit = spelling_nibble[sc->in.p[at]];
+	uint32_t *state = &sc->hex[at % 2];
+
+	if (digit > 15) {
+		sc->hex[0] = sc->hex[1] = AC_ROOT;
+		sc->hex_digits = 0;
+		return;
+	}
+	if (sc->hex_digits < 1) {
+		sc->hex_digits = 1;
+		return;
+	}
+	*state = ac_step(sc->ac, *state, (uint8_t)(spelling_nibble[sc->in.p[at - 1]] << 4 | digit));
+	if (*state == AC_ROOT)
+		return;
+	if (at + 1 > sc->busy)
+		sc->busy = at + 1;
+	if (ac_hit(sc->ac, *state))
+		report(sc, *state, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at - 1, .record = RECORD_NONE, .lane = LANE_HEX});
+}
+
+static void scan_at(struct scanner *sc, size_t at)
+{
+	static const struct text_thread root = {AC_ROOT, RECORD_NONE};
+	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
+	struct slot *slot = &sc->slot[at % SLOTS];
+	const struct text_thread *threads = slot->texts ? slot->text : &root;
+	unsigned count = slot->texts ? slot->texts : 1, n = 0, i, j;
+	struct unit units[SPELLING_UNITS_AT];
+	bool partial = false;
+
+	if (spelling_intro[*p] || (p + 1 < end && p[1] == 0))
+		n = spelling_units(p, end, units, &partial);
+	for (i = 0; i < count; i++) {
+		text_step(sc, at, threads[i], NULL);
+		for (j = 0; j < n; j++)
+			text_step(sc, at, threads[i], &units[j]);
+	}
+	base64_at(sc, at, units, n);
+	hex_at(sc, at);
+	slot->texts = slot->base64s = 0;
+}
+
+/* Nothing is under way at `at`: all found so far is final. */
+static bool scan_idle(const struct scanner *sc, size_t at)
+{
+	const struct slot *slot = &sc->slot[at % SLOTS];
+	unsigned i;
+
+	if (sc->busy > at || slot->texts || sc->hex[0] != AC_ROOT || sc->hex[1] != AC_ROOT)
+		return false;
+	for (i = 0; i < slot->base64s; i++)
+		if (!base64_idle(&slot->base64[i]))
+			return false;
+	return true;
+}
+
+enum rewrite_result scan(const struct ac *ac, const struct pattern *patterns, struct emitter *e, struct scratch *s)
+{
+	enum rewrite_result result;
+	struct scanner sc;
+	size_t at, i;
+
+	sc.ac = ac;
+	sc.patterns = patterns;
+	sc.emitter = e;
+	sc.scratch = s;
+	sc.in = e->in;
+	for (i = 0; i < SLOTS; i++)
+		sc.slot[i].texts = sc.slot[i].base64s = 0;
+	sc.hex[0] = sc.hex[1] = AC_ROOT;
+	sc.hex_digits = 0;
+	sc.busy = 0;
+	sc.failed = false;
+	for (at = 0; at < e->in.len; at++) {
+		if (s->found_used && scan_idle(&sc, at)) {
+			result = emit_found(e, s);
+			if (result != REWRITE_OK)
+				return result;
+			s->records_used = 0;
+		}
+		scan_at(&sc, at);
+		if (sc.failed)
+			return REWRITE_ERROR;
+	}
+	return emit_found(e, s);
+}
