@@ -163,7 +163,7 @@ static enum io conn_pump(struct conn *c)
 		conn_answer(c);
 	for (unsigned round = 0; round < READ_ROUNDS && c->session.phase != SESSION_CLOSED; round++) {
 		enum io result;
-		bool all;
+		bool all = false;
 
 		if (c->stalled)
 			return IO_AGAIN_WRITE; /* the peer does not read: stop answering */

@@ -20,7 +20,7 @@
 enum { BACKLOG = 1024 };
 
 /* A socket file whose owner has died stays behind; one that answers belongs to another gateway. */
-static int unix_clear(const struct sockaddr_un *addr, const char *spec)
+static int unix_clear(const struct sockaddr_un *addr, const char *name, int type)
 {
 	struct stat st;
 	int fd, rc;
@@ -28,42 +28,42 @@ static int unix_clear(const struct sockaddr_un *addr, const char *spec)
 	if (lstat(addr->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISSOCK(st.st_mode)) {
-		log_error("--listen %s: something that is no socket lies there; remove it or choose another path", spec);
+		log_error("%s: something that is no socket lies there; remove it or choose another path", name);
 		return -1;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
 	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	close(fd);
 	if (rc == 0 || errno == EAGAIN) {
-		log_error("--listen %s: another process answers there; stop it first or choose another path", spec);
+		log_error("%s: another process answers there; stop it first or choose another path", name);
 		return -1;
 	}
 	return unlink(addr->sun_path);
 }
 
-static int unix_open(const char *path, const char *spec, uid_t uid, gid_t gid)
+int listen_unix(const char *path, const char *name, int type, uid_t uid, gid_t gid)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	mode_t mask;
 	int fd, rc;
 
 	if (strlen(path) >= sizeof(addr.sun_path)) {
-		log_error("--listen %s: a socket's path has at most %zu bytes", spec, sizeof(addr.sun_path) - 1);
+		log_error("%s: a socket's path has at most %zu bytes", name, sizeof(addr.sun_path) - 1);
 		return -1;
 	}
 	strcpy(addr.sun_path, path);
-	if (unix_clear(&addr, spec) < 0)
+	if (unix_clear(&addr, name, type) < 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
 	mask = umask(0177);
 	rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
 	umask(mask);
 	if (rc < 0 || (uid != (uid_t)-1 && lchown(path, uid, gid) < 0)) {
-		log_error("--listen %s: %m", spec);
+		log_error("%s: %m", name);
 		close(fd);
 		return -1;
 	}
@@ -106,16 +106,16 @@ static int tcp_open(const char *text, const char *spec, bool tls)
 	char host[256];
 
 	if (tcp_split(text, host, sizeof(host), &port) < 0) {
-		log_error("--listen %s: write tcp:HOST:PORT, an IPv6 address in brackets", spec);
+		log_error("%s: write tcp:HOST:PORT, an IPv6 address in brackets", spec);
 		return -1;
 	}
 	rc = getaddrinfo(host, port, &hints, &list);
 	if (rc != 0) {
-		log_error("--listen %s: %s", spec, gai_strerror(rc));
+		log_error("%s: %s", spec, gai_strerror(rc));
 		return -1;
 	}
 	if (!tls && !is_loopback(list->ai_addr)) {
-		log_error("--listen %s: whoever reaches this port reads rehydrated secrets; give --tls-cert, --tls-key, --tls-ca "
+		log_error("%s: whoever reaches this port reads rehydrated secrets; give --tls-cert, --tls-key, --tls-ca "
 		          "and --tls-peer, or listen on loopback or on unix:PATH", spec);
 		freeaddrinfo(list);
 		return -1;
@@ -125,7 +125,7 @@ static int tcp_open(const char *text, const char *spec, bool tls)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 		if (bind(fd, list->ai_addr, list->ai_addrlen) < 0) {
-			log_error("--listen %s: %m", spec);
+			log_error("%s: %m", spec);
 			close(fd);
 			fd = -1;
 		}
@@ -138,17 +138,17 @@ int listen_open(struct listener *l, const char *spec, bool tls, uid_t uid, gid_t
 {
 	*l = (struct listener){.spec = spec, .fd = -1};
 	if (strncmp(spec, "unix:", 5) == 0) {
-		l->fd = unix_open(spec + 5, spec, uid, gid);
+		l->fd = listen_unix(spec + 5, spec, SOCK_STREAM, uid, gid);
 	} else if (strncmp(spec, "tcp:", 4) == 0) {
 		l->fd = tcp_open(spec + 4, spec, tls);
 		l->tls = tls;
 	} else {
-		log_error("--listen %s: write unix:PATH or tcp:HOST:PORT", spec);
+		log_error("%s: write unix:PATH or tcp:HOST:PORT", spec);
 	}
 	if (l->fd < 0)
 		return -1;
 	if (listen(l->fd, BACKLOG) < 0) {
-		log_error("--listen %s: %m", spec);
+		log_error("%s: %m", spec);
 		listen_close(l, false);
 		return -1;
 	}

@@ -26,6 +26,9 @@ struct listener {
 int listen_open(struct listener *l, const char *spec, bool tls, uid_t uid, gid_t gid);
 void listen_close(struct listener *l, bool unlink_path);
 
+/* A bound Unix socket (SOCK_STREAM or SOCK_DGRAM), mode 0600, as above; `name` says in messages what it is for. */
+int listen_unix(const char *path, const char *name, int type, uid_t uid, gid_t gid);
+
 /* Mutual TLS 1.2 or later: the peer must show a certificate of `ca` for `peer`. NULL: the reason is logged. */
 SSL_CTX *listen_tls_new(const struct listen_tls *t);
 
