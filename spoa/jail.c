@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,9 @@ static _Noreturn void child_main(const struct jail *j, unsigned port, int over)
 	close(fd);
 	if (read(over, &byte, 1) != 1)
 		_exit(126);
+	/* the caller may ignore what the terminal sends; the command must not */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	exec_bubblewrap(j);
 	_exit(126);
 }

@@ -54,7 +54,7 @@ cat >"$dir/ca.json.new" <<JSON
 {
   "root": "$home/root.crt",
   "crt": "$home/intermediate.crt",
-  "key": "$home/intermediate.key",
+  "key": "${STEP_KEY:-$home/intermediate.key}",
   "address": "${STEP_LISTEN:-:9000}",
   "dnsNames": [$names],
   "logger": {"format": "text"},

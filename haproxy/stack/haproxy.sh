@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# HAProxy of the compose stack, unprivileged. Its certificate (for the door and for SPOP alike) comes from step-ca and is renewed through the
+# runtime API, so that no stream is dropped.
+set -eu
+umask 077
+
+home=/usr/share/slapenir
+rendered=${SLAPENIR_RENDERED:-/var/lib/slapenir/haproxy}
+run=${SLAPENIR_RUN:-/run/slapenir}
+export CA_URL CA_ROOT TOKEN_FILE
+
+mkdir -p "$run/tls"
+"$home/stack/cert.sh" due "$run/tls" haproxy && "$home/stack/cert.sh" obtain "$run/tls" haproxy ${GATEWAY_NAMES:-localhost}
+CERT_HOOK="$home/stack/push.sh $run/stats.sock $run/tls/haproxy.pem" "$home/stack/cert.sh" watch "$run/tls" haproxy &
+
+until [ -s "$rendered/paths.env" ]; do
+	sleep 0.2
+done
+set -a
+. "$rendered/paths.env"
+SLAPENIR_HOME=$home
+SLAPENIR_RUN=$run
+SLAPENIR_DIAL=$run
+SLAPENIR_RENDERED=$rendered
+SLAPENIR_MODULE=/usr/lib/slapenir/slapenir_filter.so
+SLAPENIR_LISTEN=${SLAPENIR_LISTEN:-0.0.0.0:443}
+SLAPENIR_PROXY_CERT=$run/tls/haproxy.pem
+SLAPENIR_SPOP_CERT=$run/tls/haproxy.pem
+SLAPENIR_STACK_CA=$CA_ROOT
+SLAPENIR_AGENT_CA=$CA_ROOT
+SLAPENIR_AGENT_CRL=${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}
+SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}
+set +a
+exec haproxy -W -db -f "$home/haproxy/haproxy.cfg" -f "$home/haproxy/spoa-stack.cfg" -f "$rendered/hosts.cfg" "$@"

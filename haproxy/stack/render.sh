@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Writes HAProxy's part of the policy, once at start and then daily: leaf certificates live seven days. The only container that
+# holds the interception CA's key; it holds no secret of the policy.
+set -eu
+umask 077
+
+state=${SLAPENIR_STATE:-/var/lib/slapenir}
+policy=${POLICY:-/run/secrets/policy.yaml}
+
+slapenir render "$policy" --state "$state"
+touch "$state/haproxy/.rendered"
+while sleep 86400 & wait $!; do
+	render && slapenir reload --state "$state" --haproxy-only || echo "render.sh: the new rendering was not taken; the old one stays" >&2
+done
