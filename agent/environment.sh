@@ -11,7 +11,7 @@ bind=${FORWARDER_BIND:-127.0.0.1:3128}
 "$lib/trust.sh" "${INTERCEPT_ROOT:-${CA_ROOT:?}}" "$run/trust"
 
 sed -n -e "s|@PROXY@|http://$bind|; s|@PROXY_HOST@|${bind%:*}|g; s|@PROXY_PORT@|${bind##*:}|g" \
-	-e "s|@CA@|$run/trust/ca.pem|; s|@JKS@|$run/trust/ca.jks|g" \
+	-e "s|@CA@|$run/trust/ca.pem|; s|@JKS@|$run/trust/ca.jks|g; s|@LIB@|$lib|" \
 	-e "s/^\([A-Za-z_][A-Za-z0-9_]*\)=\(.*\)$/\1='\2'/p" "$lib/toolchain.env"
 
 if [ -n "${PLACEHOLDERS:-}" ]; then

@@ -10,7 +10,7 @@ if command -v apk >/dev/null; then
 elif command -v apt-get >/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy nodejs npm openssl procps \
+	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy node-undici nodejs npm openssl procps \
 		python3 python3-pip python3-requests s6 socat
 	rm -rf /var/lib/apt/lists/*
 else

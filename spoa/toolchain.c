@@ -12,7 +12,7 @@
 /* Appends what a @WORD@ stands for; anything else is text. */
 static int substitute(struct buf *out, const char **at, const struct toolchain *t)
 {
-	static const char *const words[] = {"@PROXY@", "@PROXY_HOST@", "@PROXY_PORT@", "@CA@", "@JKS@"};
+	static const char *const words[] = {"@PROXY@", "@PROXY_HOST@", "@PROXY_PORT@", "@CA@", "@JKS@", "@LIB@"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t len = strlen(words[i]);
@@ -25,7 +25,8 @@ static int substitute(struct buf *out, const char **at, const struct toolchain *
 		case 1: return buf_printf(out, "%s", t->proxy_host);
 		case 2: return buf_printf(out, "%s", t->proxy_port);
 		case 3: return buf_printf(out, "%s/ca.pem", t->trust);
-		default: return buf_printf(out, "%s/ca.jks", t->trust);
+		case 4: return buf_printf(out, "%s/ca.jks", t->trust);
+		default: return buf_printf(out, "%s", t->lib);
 		}
 	}
 	return buf_putc(out, (uint8_t)*(*at)++);

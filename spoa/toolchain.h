@@ -10,6 +10,7 @@
 struct toolchain {
 	const char *proxy_host, *proxy_port; /* of the plain proxy on the sandbox's loopback */
 	const char *trust;                   /* directory that holds ca.pem and ca.jks, as the sandbox sees it */
+	const char *lib;                     /* directory of the file itself, as the sandbox sees it */
 };
 
 /* Calls each(ctx, name, value) for every variable of the file; the strings are valid during the call. Stops when each

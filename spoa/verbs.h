@@ -13,6 +13,7 @@ int verb_lift(int argc, char **argv);
 int verb_logs(int argc, char **argv);
 int verb_reload(int argc, char **argv);
 int verb_render(int argc, char **argv);
+int verb_run(int argc, char **argv);
 int verb_spoa(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_suspend(int argc, char **argv);

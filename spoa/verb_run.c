@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * slapenir run: a private gateway, a forwarder, a sandbox, one command in it; all of it ends with the command.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "home.h"
+#include "jail.h"
+#include "log.h"
+#include "quick_policy.h"
+#include "state.h"
+#include "toolchain.h"
+#include "verbs.h"
+
+enum { PROXY_PORT = 3128, LIST_MAX = 64 };
+
+struct list {
+	const char *v[LIST_MAX];
+	size_t n;
+};
+
+struct run {
+	const char *policy;
+	struct list secrets, hosts, binds, passed;
+	char *const *command;
+	char state[PATH_MAX]; /* of this run only, removed at its end */
+	char policy_path[PATH_MAX];
+	char work[PATH_MAX], home[PATH_MAX], forwarder[PATH_MAX];
+	char listen[64];
+	struct jail jail;
+	struct buf strings; /* what jail.env points into; reserved once, so that it never moves */
+	pid_t forwarder_pid;
+	bool up;
+};
+
+static const char run_usage[] =
+	"usage: slapenir run [--policy FILE | --secret NAME@HOST[,HOST]… --allow HOST…] [--bind DIR]… [--pass NAME]… -- COMMAND…\n"
+	"\n"
+	"Runs COMMAND in a sandbox whose only way out is a gateway of its own. It sees placeholders, never a secret.\n"
+	"  --policy FILE     the policy; else ./slapenir.yaml, if there is one\n"
+	"  --secret N@H,H    a secret of your environment, and the hosts where it is used\n"
+	"  --allow HOST      a host that may be reached without a secret\n"
+	"  --bind DIR        a directory that stays writable, beside the working directory\n"
+	"  --pass NAME       a variable of your environment that the command is to have (no secret!)\n";
+
+static int push(struct list *l, const char *s, const char *option)
+{
+	if (l->n == LIST_MAX) {
+		log_error("%s is given more than %d times: write a policy file instead", option, LIST_MAX);
+		return -1;
+	}
+	l->v[l->n++] = s;
+	return 0;
+}
+
+/* 0: go on; 1: --help was asked for; -1: the call is wrong and why is said. */
+static int parse(struct run *r, int argc, char **argv)
+{
+	static const struct option options[] = {{"policy", 1, NULL, 'p'}, {"secret", 1, NULL, 's'}, {"allow", 1, NULL, 'a'},
+	                                        {"bind", 1, NULL, 'b'},   {"pass", 1, NULL, 'e'},   {"help", 0, NULL, 'h'},
+	                                        {NULL, 0, NULL, 0}};
+	int c, bad = 0;
+
+	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+		switch (c) {
+		case 'p': r->policy = optarg; break;
+		case 's': bad |= push(&r->secrets, optarg, "--secret"); break;
+		case 'a': bad |= push(&r->hosts, optarg, "--allow"); break;
+		case 'b': bad |= push(&r->binds, optarg, "--bind"); break;
+		case 'e': bad |= push(&r->passed, optarg, "--pass"); break;
+		case 'h': fputs(run_usage, stdout); return 1;
+		default: fputs(run_usage, stderr); return -1;
+		}
+	}
+	r->command = argv + optind;
+	if (!r->command[0]) {
+		fputs(run_usage, stderr);
+		return -1;
+	}
+	if (r->policy && (r->secrets.n || r->hosts.n)) {
+		log_error("--policy stands alone: put the hosts of --secret and --allow into %s", r->policy);
+		return -1;
+	}
+	if (!r->policy && !r->secrets.n && !r->hosts.n) {
+		if (access("slapenir.yaml", R_OK) < 0) {
+			log_error("no policy: give --policy FILE, or --secret NAME@HOST and --allow HOST, or make one with: slapenir init --from-env .env");
+			return -1;
+		}
+		r->policy = "slapenir.yaml";
+	}
+	return bad;
+}
+
+static int make_state(struct run *r)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+
+	snprintf(r->state, sizeof(r->state), "%s/slapenir-run-XXXXXX", base && base[0] == '/' && access(base, W_OK) == 0 ? base : "/tmp");
+	if (!mkdtemp(r->state) || chmod(r->state, 0711) < 0) {
+		log_error("%s: %s", r->state, strerror(errno));
+		r->state[0] = '\0';
+		return -1;
+	}
+	return 0;
+}
+
+static int write_private(const char *path, struct span text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool ok = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len;
+
+	if (!ok)
+		log_error("%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ok ? 0 : -1;
+}
+
+static int find_policy(struct run *r)
+{
+	struct buf text = {0};
+	int rc;
+
+	if (r->policy) {
+		if (realpath(r->policy, r->policy_path))
+			return 0;
+		log_error("%s: %s", r->policy, strerror(errno));
+		return -1;
+	}
+	rc = quick_policy_write(&text, r->secrets.v, r->secrets.n, r->hosts.v, r->hosts.n);
+	if (rc == 0 && snprintf(r->policy_path, sizeof(r->policy_path), "%s/policy.yaml", r->state) >= (int)sizeof(r->policy_path))
+		rc = -1;
+	if (rc == 0)
+		rc = write_private(r->policy_path, buf_span(&text));
+	buf_deinit(&text);
+	return rc;
+}
+
+/* The working directory is all that the command may write: it must not hold the home directory with it. */
+static int find_places(struct run *r)
+{
+	const char *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
+	char real_home[PATH_MAX];
+
+	if (!getcwd(r->work, sizeof(r->work))) {
+		log_error("the working directory: %s", strerror(errno));
+		return -1;
+	}
+	if (!home || !realpath(home, real_home))
+		snprintf(real_home, sizeof(real_home), "/nonexistent");
+	if (strcmp(r->work, "/") == 0 || (strncmp(real_home, r->work, strlen(r->work)) == 0 && strchr("/", real_home[strlen(r->work)]))) {
+		log_error("%s holds your home directory, which the sandbox must not see: change into the project's own directory", r->work);
+		return -1;
+	}
+	if (xdg && xdg[0] == '/')
+		snprintf(r->home, sizeof(r->home), "%s/slapenir/home", xdg);
+	else if (home)
+		snprintf(r->home, sizeof(r->home), "%s/.local/state/slapenir/home", home);
+	else if (snprintf(r->home, sizeof(r->home), "%s/home", r->state) >= (int)sizeof(r->home))
+		return -1;
+	for (char *slash = strchr(r->home + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(r->home, 0700);
+		*slash = '/';
+	}
+	if (mkdir(r->home, 0700) < 0 && errno != EEXIST) {
+		log_error("%s: %s", r->home, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int gateway(struct run *r, const char *verb)
+{
+	char script[PATH_MAX], build[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	if (home_path(script, sizeof(script), "haproxy/gateway.sh") < 0 || home_binary(build, sizeof(build)) < 0)
+		return -1;
+	*strrchr(build, '/') = '\0';
+	pid = fork();
+	if (pid == 0) {
+		setenv("POLICY", r->policy_path, 1);
+		setenv("LISTEN", r->listen, 1);
+		setenv("BUILD", build, 1);
+		setenv("WORKERS", "1", 0);
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+		execl("/bin/bash", "bash", script, verb, r->state, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status == 0 ? 0 : -1;
+}
+
+static int add_env(void *ctx, const char *name, const char *value)
+{
+	struct run *r = ctx;
+	struct jail *j = &r->jail;
+	size_t name_at = r->strings.len, value_at = name_at + strlen(name) + 1;
+
+	if (j->env_count == JAIL_ENV_MAX || value_at + strlen(value) + 1 > r->strings.cap) {
+		log_error("the sandbox's environment is full at %s", name);
+		return -1;
+	}
+	if (buf_append(&r->strings, name, strlen(name) + 1) < 0 || buf_append(&r->strings, value, strlen(value) + 1) < 0)
+		return -1;
+	j->env[j->env_count][0] = (const char *)r->strings.p + name_at;
+	j->env[j->env_count++][1] = (const char *)r->strings.p + value_at;
+	return 0;
+}
+
+/* agent.env is KEY=VALUE in our own writing: VALUE bare, or in single quotes with '\'' for a quote. */
+static int add_placeholders(struct run *r)
+{
+	char path[PATH_MAX], *line = NULL;
+	size_t size = 0;
+	FILE *f;
+	int rc = 0;
+
+	if (state_path(path, sizeof(path), r->state, STATE_AGENT_ENV) < 0)
+		return -1;
+	f = fopen(path, "re");
+	if (!f) {
+		log_error("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	while (rc == 0 && getline(&line, &size, f) >= 0) {
+		char *value = strchr(line, '='), *to;
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!value)
+			continue;
+		*value++ = '\0';
+		to = value;
+		for (const char *from = value; *from; from++)
+			if (*from == '\\' && from[1] == '\'')
+				*to++ = *++from;
+			else if (*from != '\'')
+				*to++ = *from;
+		*to = '\0';
+		rc = add_env(r, line, value);
+	}
+	free(line);
+	fclose(f);
+	return rc;
+}
+
+static int fill_environment(struct run *r)
+{
+	static const char *const kept[] = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ"};
+	char file[PATH_MAX], lib[PATH_MAX];
+	struct toolchain t = {"127.0.0.1", "3128", JAIL_TRUST, lib};
+
+	if (buf_reserve(&r->strings, 256 * 1024) < 0 || home_path(file, sizeof(file), "agent/toolchain.env") < 0)
+		return -1;
+	strcpy(lib, file);
+	*strrchr(lib, '/') = '\0';
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (getenv(kept[i]) && add_env(r, kept[i], getenv(kept[i])) < 0)
+			return -1;
+	for (size_t i = 0; i < r->passed.n; i++) {
+		if (!getenv(r->passed.v[i])) {
+			log_error("--pass %s: not set in your environment", r->passed.v[i]);
+			return -1;
+		}
+		if (add_env(r, r->passed.v[i], getenv(r->passed.v[i])) < 0)
+			return -1;
+	}
+	if (toolchain_each(file, &t, add_env, r) != 0)
+		return -1;
+	return add_placeholders(r);
+}
+
+static int copy_file(const char *from, const char *to, int flags, unsigned mode)
+{
+	char bytes[8192];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
+	ssize_t n = -1;
+
+	if (in >= 0 && out >= 0)
+		while ((n = read(in, bytes, sizeof(bytes))) > 0)
+			if (write(out, bytes, (size_t)n) != n) {
+				n = -1;
+				break;
+			}
+	if (n < 0)
+		log_error("%s to %s: %s", from, to, strerror(errno));
+	explicit_bzero(bytes, sizeof(bytes));
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return n == 0 ? 0 : -1;
+}
+
+/* forwarder/ is ours alone, trust/ is what the sandbox sees of the state. */
+static int make_material(struct run *r, char *trust, size_t trust_size)
+{
+	char crt[PATH_MAX], key[PATH_MAX], ca[PATH_MAX], pem[PATH_MAX + 16];
+
+	if (state_path(crt, sizeof(crt), r->state, STATE_AGENT_CRT) < 0 || state_path(key, sizeof(key), r->state, STATE_AGENT_KEY) < 0 ||
+	    state_path(ca, sizeof(ca), r->state, STATE_CA_CRT) < 0)
+		return -1;
+	if (snprintf(r->forwarder, sizeof(r->forwarder), "%s/forwarder", r->state) >= (int)sizeof(r->forwarder) ||
+	    snprintf(trust, trust_size, "%s/trust", r->state) >= (int)trust_size)
+		return -1;
+	if (mkdir(r->forwarder, 0700) < 0 || mkdir(trust, 0755) < 0) {
+		log_error("%s: %s", r->state, strerror(errno));
+		return -1;
+	}
+	snprintf(pem, sizeof(pem), "%s/agent.pem", r->forwarder);
+	if (copy_file(crt, pem, O_EXCL, 0600) < 0 || copy_file(key, pem, O_APPEND, 0600) < 0)
+		return -1;
+	snprintf(pem, sizeof(pem), "%s/ca.pem", trust);
+	return copy_file(ca, pem, O_EXCL, 0644);
+}
+
+/* HAProxy on the listener of the sandbox's network, in ours. */
+static int start_forwarder(struct run *r, int listener)
+{
+	char cfg[PATH_MAX], pem[PATH_MAX + 16], admin[PATH_MAX + 16], ca[PATH_MAX];
+
+	if (home_path(cfg, sizeof(cfg), "agent/forwarder.cfg") < 0 || state_path(ca, sizeof(ca), r->state, STATE_CA_CRT) < 0)
+		return -1;
+	snprintf(pem, sizeof(pem), "%s/agent.pem", r->forwarder);
+	snprintf(admin, sizeof(admin), "%s/admin.sock", r->forwarder);
+	r->forwarder_pid = fork();
+	if (r->forwarder_pid == 0) {
+		if (listener != 3)
+			dup2(listener, 3);
+		else
+			fcntl(3, F_SETFD, 0);
+		setenv("FORWARDER_BIND", "fd@3", 1);
+		setenv("FORWARDER_ADMIN", admin, 1);
+		setenv("GATEWAY", r->listen, 1);
+		setenv("GATEWAY_NAME", "localhost", 1);
+		setenv("GATEWAY_CA", ca, 1);
+		setenv("AGENT_PEM", pem, 1);
+		execlp("haproxy", "haproxy", "-q", "-db", "-f", cfg, (char *)NULL);
+		_exit(127);
+	}
+	return r->forwarder_pid > 0 ? 0 : -1;
+}
+
+/* What must stay out of sight: this run's state, other states, the policy and the token files that it names. */
+static int hide(struct run *r, struct list *hidden)
+{
+	static char fallback[PATH_MAX];
+
+	if (state_default(fallback, sizeof(fallback), NULL) == 0 && push(hidden, fallback, "hidden") < 0)
+		return -1;
+	if (push(hidden, r->state, "hidden") < 0 || push(hidden, r->policy_path, "hidden") < 0)
+		return -1;
+	return 0;
+}
+
+static int sandbox(struct run *r)
+{
+	struct list hidden = {0};
+	char trust[PATH_MAX];
+	int listener, go, status;
+	pid_t child;
+
+	if (make_material(r, trust, sizeof(trust)) < 0 || fill_environment(r) < 0 || hide(r, &hidden) < 0)
+		return 125;
+	r->jail.work = r->work;
+	r->jail.home = r->home;
+	r->jail.trust = trust;
+	r->jail.command = r->command;
+	memcpy(r->jail.hidden, hidden.v, sizeof(hidden.v[0]) * hidden.n);
+	r->jail.hidden_count = hidden.n;
+	memcpy(r->jail.writable, r->binds.v, sizeof(r->binds.v[0]) * r->binds.n);
+	r->jail.writable_count = r->binds.n;
+	if (jail_prepare(&r->jail, PROXY_PORT, &child, &go, &listener) < 0)
+		return 125;
+	if (start_forwarder(r, listener) < 0 || jail_go(go) < 0) {
+		log_error("the forwarder could not be started");
+		kill(child, SIGKILL);
+	}
+	close(listener);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void remove_tree(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/rm", "rm", "-rf", "--", path, (char *)NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+/* The one way out: forwarder, gateway, state. */
+static void end(struct run *r)
+{
+	if (r->forwarder_pid > 0) {
+		kill(r->forwarder_pid, SIGTERM);
+		waitpid(r->forwarder_pid, NULL, 0);
+	}
+	if (r->up && gateway(r, "down") < 0)
+		log_error("the gateway of %s did not stop", r->state);
+	if (r->state[0])
+		remove_tree(r->state);
+	buf_deinit(&r->strings);
+}
+
+int verb_run(int argc, char **argv)
+{
+	static struct run r; /* large */
+	const char *missing = jail_missing();
+	int rc = parse(&r, argc, argv);
+
+	if (rc)
+		return rc > 0 ? 0 : 2;
+	if (missing) {
+		log_error("%s (`slapenir doctor` says more)", missing);
+		return 125;
+	}
+	/* the terminal's ^C is the command's; we end when it has ended */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	rc = 125;
+	if (make_state(&r) == 0 && find_policy(&r) == 0 && find_places(&r) == 0 &&
+	    home_free_port(r.listen, sizeof(r.listen)) == 0) {
+		r.up = true;
+		if (gateway(&r, "up") == 0)
+			rc = sandbox(&r);
+	}
+	end(&r);
+	return rc;
+}
