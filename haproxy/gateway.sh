@@ -73,12 +73,27 @@ environment() {
 	export SLAPENIR_AGENT_CA=${SLAPENIR_AGENT_CA:-$state/ca/root.crt}
 	export SLAPENIR_AGENT_CRL=${SLAPENIR_AGENT_CRL:-$state/ca/crl.pem}
 	export SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-$state/ca/revoked.lst}
-	config=(-f "$home/haproxy/haproxy.cfg" -f "$home/haproxy/spoa-local.cfg" -f "$state/haproxy/hosts.cfg")
+	config=(-f "$home/haproxy/haproxy.cfg" -f "$home/haproxy/spoa-local.cfg")
 	if [ "$(id -u)" -eq 0 ]; then
 		config=(-f "$home/haproxy/chroot.cfg" "${config[@]}")
 	else
 		SLAPENIR_DIAL=$SLAPENIR_RUN
 	fi
+	leave_check
+}
+
+# How `slapenir reload` has HAProxy look at what it rendered beside, before that is moved into place.
+leave_check() {
+	local name arguments=''
+	for name in "${config[@]}"; do
+		arguments+=" ${name@Q}"
+	done
+	{
+		for name in "${!SLAPENIR_@}"; do
+			echo "[ -n \"\${$name+given}\" ] || export $name=${!name@Q}"
+		done
+		echo "exec ${HAPROXY:-haproxy} -c -q$arguments -f \"\$SLAPENIR_RENDERED/hosts.cfg\""
+	} > "$state/haproxy/check.sh"
 }
 
 start_agent() {
@@ -88,7 +103,7 @@ start_agent() {
 }
 
 start_proxy() {
-	"${HAPROXY:-haproxy}" -W -p "$state/haproxy.pid" "${config[@]}" >> "$log" 2>&1 < /dev/null &
+	"${HAPROXY:-haproxy}" -W -p "$state/haproxy.pid" "${config[@]}" -f "$state/haproxy/hosts.cfg" >> "$log" 2>&1 < /dev/null &
 	proxy=$!
 }
 

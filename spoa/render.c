@@ -401,29 +401,35 @@ out:
 	return rc;
 }
 
-int render_commit(const char *state, bool *changed, struct report *r)
+/* hosts.cfg last: it names the others */
+static const char *const rendered[] = {"anchors", "leaves", "crt-list", "hosts.map", "refusals.map", "own-addresses.lst", "paths.env",
+                                       "hosts.cfg"};
+
+static int move_all(const char *state, int (*move)(const struct stage *, const char *), struct report *r)
 {
-	/* hosts.cfg last: it names the others */
-	static const char *const files[] = {"anchors", "leaves", "crt-list", "hosts.map", "refusals.map", "own-addresses.lst",
-	                                    "paths.env", "hosts.cfg"};
 	struct stage s;
 	char dir[PATH_MAX];
-	size_t i;
+	int rc = 0;
 
-	*changed = false;
 	if (state_path(dir, sizeof(dir), state, STATE_HAPROXY_DIR) < 0 || stage_open(&s, dir, 0750, subdirs, false) < 0) {
 		report_error(r, state, 0, "nothing was rendered there (%s)", strerror(errno));
 		return -1;
 	}
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (i >= 2 && stage_differs(&s, files[i]))
-			*changed = true;
-		if (stage_move(&s, files[i]) < 0) {
-			report_error(r, dir, 0, "%s cannot be moved into place (%s)", files[i], strerror(errno));
-			stage_close(&s);
-			return -1;
-		}
+	for (size_t i = 0; rc == 0 && i < sizeof(rendered) / sizeof(rendered[0]); i++) {
+		rc = move(&s, rendered[i]);
+		if (rc < 0)
+			report_error(r, dir, 0, "%s cannot be moved into place (%s)", rendered[i], strerror(errno));
 	}
 	stage_close(&s);
-	return 0;
+	return rc;
+}
+
+int render_commit(const char *state, struct report *r)
+{
+	return move_all(state, stage_move, r);
+}
+
+int render_undo(const char *state, struct report *r)
+{
+	return move_all(state, stage_undo, r);
 }

@@ -20,7 +20,10 @@
 /* Writes STATE/haproxy/next, complete but for good leaves, which are linked from where they are. -1: reasons in the report. */
 int render_stage(const struct policy *p, const char *state, struct report *r) __attribute__((warn_unused_result));
 
-/* Moves what was staged into place. *changed tells whether a file other than a leaf differs from what was there. */
-int render_commit(const char *state, bool *changed, struct report *r) __attribute__((warn_unused_result));
+/* Moves what was staged into place. */
+int render_commit(const char *state, struct report *r) __attribute__((warn_unused_result));
+
+/* Puts back what the last commit replaced. */
+int render_undo(const char *state, struct report *r) __attribute__((warn_unused_result));
 
 #endif

@@ -125,24 +125,49 @@ bool stage_differs(const struct stage *s, const char *name)
 	return differs;
 }
 
-int stage_move(const struct stage *s, const char *name)
+static int old_name(char *out, size_t size, const char *name)
+{
+	if (snprintf(out, size, "old-%s", name) < (int)size)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+static bool is_dir(int at, const char *name)
 {
 	struct stat st;
+
+	return fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+int stage_move(const struct stage *s, const char *name)
+{
 	char old[64];
 
-	if (fstatat(s->next, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (old_name(old, sizeof(old), name) < 0)
 		return -1;
-	if (!S_ISDIR(st.st_mode))
+	/* A file is replaced in one step; a directory cannot replace one that has something in it. */
+	if (!is_dir(s->next, name)) {
+		if (linkat(s->dir, name, s->next, old, 0) < 0 && errno != ENOENT)
+			return -1;
 		return renameat(s->next, name, s->dir, name);
-	/* A directory does not replace one that has something in it. */
-	if (snprintf(old, sizeof(old), "old-%s", name) >= (int)sizeof(old)) {
-		errno = ENAMETOOLONG;
-		return -1;
 	}
 	if (renameat(s->dir, name, s->next, old) < 0 && errno != ENOENT)
 		return -1;
-	if (renameat(s->next, name, s->dir, name) == 0)
-		return 0;
-	renameat(s->next, old, s->dir, name);
-	return -1;
+	if (renameat(s->next, name, s->dir, name) < 0) {
+		(void)!renameat(s->next, old, s->dir, name);
+		return -1;
+	}
+	return 0;
+}
+
+int stage_undo(const struct stage *s, const char *name)
+{
+	char old[64];
+
+	if (old_name(old, sizeof(old), name) < 0)
+		return -1;
+	if (is_dir(s->dir, name) && renameat(s->dir, name, s->next, name) < 0)
+		return -1;
+	return renameat(s->next, old, s->dir, name);
 }

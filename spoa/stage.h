@@ -25,7 +25,9 @@ int stage_write(const struct stage *s, const char *name, struct span text) __att
 int stage_keep(const struct stage *s, const char *name) __attribute__((warn_unused_result)); /* links DIR/name to DIR/next/name */
 bool stage_differs(const struct stage *s, const char *name); /* are DIR/name and DIR/next/name different, or one absent? */
 
-/* Moves DIR/next/name (file or sub-directory) to DIR/name; what was there ends in DIR/next, or is replaced. */
+/* Moves DIR/next/name (file or sub-directory) to DIR/name; what was there is kept as DIR/next/old-name. */
 int stage_move(const struct stage *s, const char *name) __attribute__((warn_unused_result));
+/* Takes a move back. */
+int stage_undo(const struct stage *s, const char *name) __attribute__((warn_unused_result));
 
 #endif

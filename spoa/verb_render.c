@@ -17,7 +17,6 @@ static int render(const char *file, const char *state, const char *key_file, str
 	struct policy_options o = {.file = file};
 	uint8_t key[KEY_BYTES];
 	struct policy *p;
-	bool changed;
 	int rc;
 
 	if (key_load(key, key_file, state) < 0)
@@ -27,7 +26,7 @@ static int render(const char *file, const char *state, const char *key_file, str
 	OPENSSL_cleanse(key, sizeof(key));
 	if (!p)
 		return -1;
-	rc = render_stage(p, state, r) == 0 && render_commit(state, &changed, r) == 0 ? 0 : -1;
+	rc = render_stage(p, state, r) == 0 && render_commit(state, r) == 0 ? 0 : -1;
 	policy_free(p);
 	return rc;
 }

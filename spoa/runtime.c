@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	TIMEOUT_S = 5,
+	ANSWER_MAX = 1 << 20,
+	MAP_BATCH = 8 * 1024, /* a command with its payload must fit one of HAProxy's buffers */
+};
+
+static int dial(const char *path)
+{
+	struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(to.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(to.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int runtime_ask(const char *socket_path, struct span command, struct buf *answer)
+{
+	int fd = dial(socket_path);
+	uint8_t piece[4096];
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	while (command.len && (n = send(fd, command.p, command.len, MSG_NOSIGNAL)) > 0)
+		command = span_of(command.p + n, command.len - (size_t)n);
+	while (n > 0 && answer->len < ANSWER_MAX && (n = recv(fd, piece, sizeof(piece), 0)) > 0)
+		if (buf_append(answer, piece, (size_t)n) < 0)
+			n = -1;
+	close(fd);
+	return n == 0 ? 0 : -1;
+}
+
+/* words: what HAProxy says on success; empty: it says nothing then */
+static int expect(const char *socket_path, const struct buf *command, const char *words)
+{
+	struct buf answer = {0};
+	int rc = -1;
+
+	if (runtime_ask(socket_path, buf_span(command), &answer) == 0 && buf_putc(&answer, '\0') == 0 &&
+	    (*words ? strstr((const char *)answer.p, words) != NULL : answer.p[strspn((const char *)answer.p, "\n")] == '\0'))
+		rc = 0;
+	buf_deinit(&answer);
+	return rc;
+}
+
+static int say(const char *socket_path, const char *words, const char *verb, const char *a, const char *b)
+{
+	struct buf command = {0};
+	int rc = -1;
+
+	if (buf_printf(&command, "%s %s %s\n", verb, a, b) == 0)
+		rc = expect(socket_path, &command, words);
+	buf_deinit(&command);
+	return rc;
+}
+
+int runtime_replace_leaf(const char *socket_path, const char *cert, struct span pem)
+{
+	struct buf command = {0};
+	int rc = -1;
+
+	if (buf_printf(&command, "set ssl cert %s <<\n", cert) == 0 && buf_append_span(&command, pem) == 0 &&
+	    buf_append(&command, "\n", 1) == 0 && expect(socket_path, &command, "ransaction") == 0 &&
+	    say(socket_path, "Success", "commit ssl cert", cert, "") == 0)
+		rc = 0;
+	buf_deinit(&command);
+	return rc;
+}
+
+int runtime_add_leaf(const char *socket_path, const char *list, const char *cert, struct span pem)
+{
+	if (say(socket_path, "New empty certificate store", "new ssl cert", cert, "") < 0 ||
+	    runtime_replace_leaf(socket_path, cert, pem) < 0)
+		return -1;
+	return say(socket_path, "Success", "add ssl crt-list", list, cert);
+}
+
+int runtime_remove_leaf(const char *socket_path, const char *list, const char *cert)
+{
+	if (say(socket_path, "deleted", "del ssl crt-list", list, cert) < 0)
+		return -1;
+	return say(socket_path, "deleted", "del ssl cert", cert, "");
+}
+
+static unsigned prepare_map(const char *socket_path, const char *map)
+{
+	static const char words[] = "New version created: ";
+	struct buf command = {0}, answer = {0};
+	const char *at;
+	unsigned version = 0;
+
+	if (buf_printf(&command, "prepare map %s\n", map) == 0 && runtime_ask(socket_path, buf_span(&command), &answer) == 0 &&
+	    buf_putc(&answer, '\0') == 0 && (at = strstr((const char *)answer.p, words)))
+		version = (unsigned)strtoul(at + strlen(words), NULL, 10);
+	buf_deinit(&command);
+	buf_deinit(&answer);
+	return version;
+}
+
+/* A new version is filled unseen and then takes the old one's place at once. */
+int runtime_replace_map(const char *socket_path, const char *map, struct span lines)
+{
+	unsigned version = prepare_map(socket_path, map);
+	struct buf command = {0};
+	const uint8_t *end;
+	size_t len;
+	int rc = version ? 0 : -1;
+
+	while (rc == 0 && lines.len) {
+		len = lines.len < MAP_BATCH ? lines.len : MAP_BATCH;
+		end = memrchr(lines.p, '\n', len);
+		if (!end)
+			break;
+		len = (size_t)(end - lines.p) + 1;
+		buf_reset(&command);
+		if (buf_printf(&command, "add map @%u %s <<\n", version, map) < 0 || buf_append(&command, lines.p, len) < 0 ||
+		    buf_putc(&command, '\n') < 0 || expect(socket_path, &command, "") < 0)
+			rc = -1;
+		lines = span_of(lines.p + len, lines.len - len);
+	}
+	buf_reset(&command);
+	if (rc == 0 && buf_printf(&command, "commit map @%u %s\n", version, map) == 0)
+		rc = expect(socket_path, &command, "");
+	buf_deinit(&command);
+	return rc;
+}
