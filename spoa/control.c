@@ -196,7 +196,7 @@ int control_ask(const char *path, const char *line, struct buf *answer)
 	struct timeval limit = {.tv_sec = ASK_S};
 	char bytes[4096];
 	ssize_t n = -1;
-	int fd;
+	int fd, saved;
 
 	if (strlen(path) >= sizeof(addr.sun_path)) {
 		errno = ENAMETOOLONG;
@@ -212,8 +212,8 @@ int control_ask(const char *path, const char *line, struct buf *answer)
 		while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
 			if (buf_append(answer, bytes, (size_t)n) < 0)
 				break;
+	saved = errno;
 	close(fd);
-	if (n == 0 && answer->len == 0)
-		errno = ECONNRESET;
+	errno = n == 0 ? ECONNRESET : saved; /* an end without a word */
 	return n == 0 && answer->len ? 0 : -1;
 }

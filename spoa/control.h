@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * $STATE/control.sock: one command line per connection, its answer, end. The first word of an answer is `ok` or `error`, but for
- * `ping` (`pong`) and `status` (one JSON object).
+ * `ping` (`pong`) and `status` (one JSON object); lines of details may follow.
  */
 #ifndef SLAPENIR_CONTROL_H
 #define SLAPENIR_CONTROL_H

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "clock.h"
 #include "control.h"
 #include "log.h"
+#include "process.h"
 #include "report.h"
 #include "rollout.h"
 #include "state.h"
@@ -23,8 +23,6 @@
 
 enum {
 	STOP_MS = 10000,
-	DESCRIPTORS_SPARE = 64, /* of a worker's limit: for all but connections */
-	CONNECTIONS_MAX = 16384,
 	RETRY_GRACE_MS = 60 * 1000,
 };
 
@@ -51,7 +49,8 @@ struct master {
 	struct ev_signal term, interrupt, hangup;
 	struct ev_timer tick;
 	uint64_t started_ms, stop_ms, grace_retry_ms;
-	bool serving, reload_again;
+	bool serving, reload_again, nothing_to_commit;
+	char policy[PATH_MAX]; /* absolute */
 	struct report report; /* of the reload that is under way */
 	struct buf changed;   /* the names whose placeholder it changes */
 	int status;
@@ -175,37 +174,52 @@ static void done_cb(void *ctx, const char *why)
 	m->serving = m->serving || !why;
 }
 
-/* NULL: it is under way or done, done_cb() tells the end. Else why nothing changes; details are in m->report. */
-static const char *reload(struct master *m, bool even_if_same)
+/* Compiles the policy as it is now into *next, which is NULL when nothing would change. NULL, or why it fails; details are in
+ * m->report. */
+static const char *compile(struct master *m, bool even_if_same, struct policy **next)
 {
-	struct policy *next;
-
+	*next = NULL;
 	if (rollout_busy(&m->rollout))
 		return "a reload is under way: try again when it is done";
 	if (m->stop_ms)
 		return "the agent is stopping";
 	report_deinit(&m->report);
 	buf_reset(&m->changed);
-	next = generations_compile(m->generations, &m->report);
+	*next = generations_compile(m->generations, &m->report);
 	report_print(&m->report, stderr);
-	if (!next)
+	if (!*next)
 		return "the policy is refused";
 	if (m->o->tls.cert) {
 		SSL_CTX *tls = listen_tls_new(&m->o->tls);
 
 		if (!tls) {
-			policy_free(next);
+			policy_free(*next);
+			*next = NULL;
 			return "the TLS files cannot be used";
 		}
 		SSL_CTX_free(m->tls);
 		m->tls = tls;
-	} else if (!even_if_same && same_generation(next, generations_newest(m->generations))) {
-		policy_free(next);
-		done_cb(m, NULL);
+	} else if (!even_if_same && same_generation(*next, generations_newest(m->generations))) {
+		policy_free(*next);
+		*next = NULL;
 		return NULL;
 	}
-	note_changed(m, next);
-	rollout_begin(&m->rollout, next);
+	note_changed(m, *next);
+	return NULL;
+}
+
+/* NULL: it is under way or done, done_cb() tells the end. Else why nothing changes. */
+static const char *reload(struct master *m, bool even_if_same)
+{
+	struct policy *next;
+	const char *why = compile(m, even_if_same, &next);
+
+	if (why)
+		return why;
+	if (next)
+		rollout_begin(&m->rollout, next);
+	else
+		done_cb(m, NULL);
 	return NULL;
 }
 
@@ -244,30 +258,72 @@ static void suspend_command(struct master *m, const char *cn, bool on, struct bu
 		log_info("agent %s is %s by the operator", cn, on ? "suspended" : "lifted");
 }
 
+/* What command_cb() returns: when it goes well the answer comes with done_cb(). */
+static bool answer_reload(struct master *m, const char *why, struct buf *reply)
+{
+	if (!why)
+		return false;
+	buf_printf(reply, "error %s\n", why);
+	buf_append_span(reply, buf_span(&m->report.text));
+	return true;
+}
+
+static void prepare_command(struct master *m, struct buf *reply)
+{
+	struct policy *next;
+	const char *why = compile(m, false, &next);
+
+	m->nothing_to_commit = !why && !next;
+	if (!why && next)
+		why = rollout_prepare(&m->rollout, next);
+	if (!why)
+		buf_printf(reply, "ok %s\n", next ? "prepared" : "nothing changes");
+	else
+		answer_reload(m, why, reply);
+}
+
+static const char *commit(struct master *m)
+{
+	if (rollout_prepared(&m->rollout))
+		rollout_go(&m->rollout);
+	else if (m->nothing_to_commit)
+		done_cb(m, NULL);
+	else
+		return "nothing is prepared, or not any more: reload again";
+	return NULL;
+}
+
 static bool command_cb(void *ctx, const char *line, struct buf *reply)
 {
 	struct master *m = ctx;
-	const char *why;
 
 	if (strcmp(line, "ping") == 0) {
-		buf_printf(reply, m->serving && !m->stop_ms ? "pong\n" : "error not serving\n");
+		buf_printf(reply, m->serving && !m->stop_ms ? "pong\n" : "error it does not serve\n");
+	} else if (!m->serving) {
+		buf_printf(reply, "error it does not serve yet\n");
 	} else if (strcmp(line, "status") == 0) {
 		struct status s = {.generations = m->generations, .pool = m->pool, .auditor = m->auditor, .suspended = m->suspended,
 		                   .uptime_ms = clock_ms() - m->started_ms, .reloading = rollout_busy(&m->rollout)};
 
 		status_format(reply, &s);
+	} else if (strcmp(line, "policy") == 0) {
+		buf_printf(reply, "ok %s\n", m->policy);
 	} else if (strcmp(line, "reload") == 0) {
-		why = reload(m, false);
-		if (!why)
-			return false;
-		buf_printf(reply, "error %s\n", why);
-		buf_append_span(reply, buf_span(&m->report.text));
+		return answer_reload(m, reload(m, false), reply);
+	} else if (strcmp(line, "prepare") == 0) {
+		prepare_command(m, reply);
+	} else if (strcmp(line, "commit") == 0) {
+		return answer_reload(m, commit(m), reply);
+	} else if (strcmp(line, "abort") == 0) {
+		if (rollout_prepared(&m->rollout))
+			rollout_cancel(&m->rollout);
+		buf_printf(reply, "ok aborted\n");
 	} else if (strncmp(line, "suspend ", 8) == 0) {
 		suspend_command(m, line + 8, true, reply);
 	} else if (strncmp(line, "lift ", 5) == 0) {
 		suspend_command(m, line + 5, false, reply);
 	} else {
-		buf_printf(reply, "error unknown command; there are: ping status reload suspend CN lift CN\n");
+		buf_printf(reply, "error unknown command; there are: ping status policy reload prepare commit abort suspend CN lift CN\n");
 	}
 	return true;
 }
@@ -371,44 +427,6 @@ static int make_dirs(struct master *m)
 	return 0;
 }
 
-static void raise_limits(struct master *m)
-{
-	struct rlimit lock = {RLIM_INFINITY, RLIM_INFINITY}, files;
-
-	if (geteuid() == 0)
-		setrlimit(RLIMIT_MEMLOCK, &lock); /* where even root may not, locking says what is missing */
-	m->max_connections = 256;
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	getrlimit(RLIMIT_NOFILE, &files);
-	m->max_connections = files.rlim_cur > CONNECTIONS_MAX + DESCRIPTORS_SPARE ? CONNECTIONS_MAX
-	                     : files.rlim_cur > 2 * DESCRIPTORS_SPARE         ? (unsigned)files.rlim_cur - DESCRIPTORS_SPARE
-	                                                                      : DESCRIPTORS_SPARE;
-}
-
-/* Values of `env:` secrets were read; what remains in /proc/PID/environ and in children is nobody's business. */
-static void wipe_environment(void)
-{
-	extern char **environ;
-	static const char *const kept[] = {"PATH=", "HOME=", "LANG=", "TZ=", "XDG_RUNTIME_DIR="};
-	char **to = environ;
-
-	for (char **from = environ; from && *from; from++) {
-		bool keep = false;
-
-		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-			keep = keep || strncmp(*from, kept[i], strlen(kept[i])) == 0;
-		if (keep)
-			*to++ = *from;
-		else
-			explicit_bzero(*from, strlen(*from));
-	}
-	if (to)
-		*to = NULL;
-}
-
 static int open_sockets(struct master *m, int *control_fd, int *log_fd)
 {
 	*log_fd = -1;
@@ -432,7 +450,7 @@ static int open_sockets(struct master *m, int *control_fd, int *log_fd)
 static int open_all(struct master *m)
 {
 	struct pool_events events = {.ctx = m, .audit = audit_cb, .settle = settle_cb, .crew_ready = crew_ready_cb};
-	struct generations_options go = {.policy = m->o->policy, .shapes = m->o->shapes ? m->o->shapes : m->path.shapes,
+	struct generations_options go = {.policy = m->policy, .shapes = m->o->shapes ? m->o->shapes : m->path.shapes,
 	                                 .shapes_group = m->haproxy_user.gid};
 	uint8_t key[KEY_BYTES];
 	int control_fd, log_fd;
@@ -462,6 +480,18 @@ static int open_all(struct master *m)
 		return -1;
 	}
 	return 0;
+}
+
+/* Absolute for those who ask, links unresolved: whoever deploys may point them elsewhere before a reload. */
+static int find_policy(struct master *m)
+{
+	char cwd[PATH_MAX];
+
+	if (m->o->policy[0] == '/')
+		cwd[0] = '\0';
+	else if (!getcwd(cwd, sizeof(cwd)))
+		return -1;
+	return snprintf(m->policy, sizeof(m->policy), "%s%s%s", cwd, cwd[0] ? "/" : "", m->o->policy) < (int)sizeof(m->policy) ? 0 : -1;
 }
 
 static int write_pid(const struct master *m)
@@ -525,14 +555,14 @@ int master_run(const struct master_options *o)
 	log_name("master");
 	m.haproxy_user = sandbox_haproxy_user();
 	m.worker_user = sandbox_worker_user();
-	raise_limits(&m);
+	m.max_connections = process_raise_limits();
 	if (secret_process_harden() < 0)
 		log_error("cannot forbid core dumps: %m");
-	else if (make_dirs(&m) == 0 && open_all(&m) == 0 && write_pid(&m) == 0) {
+	else if (find_policy(&m) == 0 && make_dirs(&m) == 0 && open_all(&m) == 0 && write_pid(&m) == 0) {
 		watch(&m);
 		m.status = 0;
 		why = reload(&m, true);
-		wipe_environment();
+		process_wipe_environment();
 		if (why) {
 			log_error("cannot start: %s", why);
 			m.status = 1;

@@ -3,7 +3,9 @@
 
 #include "clock.h"
 
-enum { CREW_START_S = 10 };
+enum { CREW_START_S = 10, HOLD_S = 60 };
+
+static const char no_shapes[] = "the shapes file cannot be written";
 
 static void finish(struct rollout *r, const char *why)
 {
@@ -24,8 +26,15 @@ static void back_out(struct rollout *r, const char *why)
 	if (r->pushed)
 		generations_pop(r->generations);
 	if (generations_newest(r->generations) && generations_publish(r->generations, NULL, &grown) < 0)
-		why = "the shapes file cannot be written";
+		why = no_shapes;
 	finish(r, why);
+}
+
+static void set_timer(struct rollout *r, double seconds)
+{
+	ev_timer_stop(r->loop, &r->timer);
+	ev_timer_set(&r->timer, seconds, 0.);
+	ev_timer_start(r->loop, &r->timer);
 }
 
 static void start_crew(struct rollout *r)
@@ -45,8 +54,7 @@ static void start_crew(struct rollout *r)
 		back_out(r, "no worker can be started");
 		return;
 	}
-	ev_timer_set(&r->timer, CREW_START_S, 0.);
-	ev_timer_start(r->loop, &r->timer);
+	set_timer(r, CREW_START_S);
 }
 
 static void timer_cb(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -55,8 +63,13 @@ static void timer_cb(struct ev_loop *loop, struct ev_timer *w, int events)
 
 	(void)loop;
 	(void)events;
-	if (r->phase == ROLLOUT_SETTLING) {
+	if (r->phase == ROLLOUT_SETTLING && r->held) {
+		r->phase = ROLLOUT_SETTLED;
+		set_timer(r, HOLD_S);
+	} else if (r->phase == ROLLOUT_SETTLING) {
 		start_crew(r);
+	} else if (r->phase == ROLLOUT_SETTLED) {
+		rollout_cancel(r);
 	} else {
 		pool_crew_abandon(r->pool);
 		back_out(r, "the new workers did not answer in time");
@@ -70,22 +83,44 @@ void rollout_init(struct rollout *r)
 	r->phase = ROLLOUT_IDLE;
 }
 
+const char *rollout_prepare(struct rollout *r, struct policy *next)
+{
+	bool grown;
+
+	if (generations_publish(r->generations, next, &grown) < 0) {
+		policy_free(next);
+		return no_shapes;
+	}
+	r->next = next;
+	r->held = true;
+	r->phase = grown ? ROLLOUT_SETTLING : ROLLOUT_SETTLED;
+	set_timer(r, grown ? SHAPES_SETTLE_MS / 1000. : HOLD_S);
+	return NULL;
+}
+
+void rollout_go(struct rollout *r)
+{
+	r->held = false;
+	if (r->phase == ROLLOUT_SETTLED)
+		start_crew(r);
+}
+
 void rollout_begin(struct rollout *r, struct policy *next)
 {
-	bool grown = false;
+	const char *why = next ? rollout_prepare(r, next) : NULL;
 
-	r->next = next;
-	r->phase = ROLLOUT_SETTLING;
-	if (next && generations_publish(r->generations, next, &grown) < 0) {
-		finish(r, "the shapes file cannot be written");
+	if (why) {
+		finish(r, why);
 		return;
 	}
-	if (!grown) {
-		start_crew(r);
-		return;
-	}
-	ev_timer_set(&r->timer, SHAPES_SETTLE_MS / 1000., 0.);
-	ev_timer_start(r->loop, &r->timer);
+	if (!next)
+		r->phase = ROLLOUT_SETTLED;
+	rollout_go(r);
+}
+
+bool rollout_prepared(const struct rollout *r)
+{
+	return r->held && rollout_busy(r);
 }
 
 bool rollout_busy(const struct rollout *r)
@@ -101,7 +136,7 @@ void rollout_crew_ready(struct rollout *r)
 		return;
 	if (generations_publish(r->generations, NULL, &grown) < 0) {
 		pool_crew_abandon(r->pool);
-		back_out(r, "the shapes file cannot be written");
+		back_out(r, no_shapes);
 		return;
 	}
 	pool_drain_old(r->pool, false);
@@ -114,5 +149,6 @@ void rollout_cancel(struct rollout *r)
 	if (r->next)
 		policy_free(r->next);
 	r->next = NULL;
+	r->held = false;
 	r->phase = ROLLOUT_IDLE;
 }

@@ -26,9 +26,9 @@ struct rollout {
 	void (*done)(void *ctx, const char *why);
 
 	/* its own */
-	enum { ROLLOUT_IDLE, ROLLOUT_SETTLING, ROLLOUT_STARTING } phase;
+	enum { ROLLOUT_IDLE, ROLLOUT_SETTLING, ROLLOUT_SETTLED, ROLLOUT_STARTING } phase;
 	struct policy *next; /* not yet a generation */
-	bool pushed;
+	bool pushed, held;
 	struct ev_timer timer;
 };
 
@@ -37,6 +37,13 @@ void rollout_init(struct rollout *r); /* after the fields above were set */
 /* next: a compiled policy, which is the rollout's from now on; NULL: a new crew for the generations that there are. done() may be
  * called before this returns. Not while another is under way. */
 void rollout_begin(struct rollout *r, struct policy *next);
+
+/* The same in two halves: after prepare() the shapes are published and nothing else has changed; go() does the rest, cancel()
+ * forgets it, and so does a minute without either. prepare() returns NULL, or why it failed (next is freed). */
+const char *rollout_prepare(struct rollout *r, struct policy *next);
+bool rollout_prepared(const struct rollout *r);
+void rollout_go(struct rollout *r);
+
 bool rollout_busy(const struct rollout *r);
 void rollout_crew_ready(struct rollout *r); /* from the pool */
 void rollout_cancel(struct rollout *r);     /* without done() */

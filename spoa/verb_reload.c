@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * HAProxy first, then the agent: a HAProxy that knows a host whose generation is not there yet is refused by the old one, while a
- * generation whose hosts HAProxy does not know could not be reached. Each step leaves what was when it fails.
+ *   agent: compile, publish the union of shapes --> render, HAProxy --> agent: workers of the new generation
+ *
+ * Whatever fails before the last step leaves all as it was; when that one does, HAProxy is taken back too.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -14,48 +15,74 @@
 #include "state.h"
 #include "verbs.h"
 
-static int reload_agent(const char *state)
+/* 0 when the answer begins with `ok`; *answer is then what follows. Else it was printed. */
+static int tell(const char *control, const char *line, struct buf *answer)
 {
-	struct buf answer = {0};
-	char path[PATH_MAX];
-	bool ok = false;
-
-	if (state_path(path, sizeof(path), state, STATE_CONTROL_SOCK) == 0 && control_ask(path, "reload", &answer) == 0) {
-		ok = answer.len >= 3 && memcmp(answer.p, "ok ", 3) == 0;
-		fprintf(ok ? stdout : stderr, "%.*s", (int)answer.len, (const char *)answer.p);
-	} else {
-		fprintf(stderr, "slapenir reload: no agent answers at %s (%m)\n", path);
+	buf_reset(answer);
+	if (control_ask(control, line, answer) < 0) {
+		fprintf(stderr, "slapenir reload: no agent answers at %s (%m); start one with `make up`, or give its --state DIR\n", control);
+		return -1;
 	}
-	buf_deinit(&answer);
-	return ok ? 0 : -1;
+	if (answer->len < 3 || memcmp(answer->p, "ok ", 3) != 0) {
+		size_t word = answer->len > 6 ? 6 : answer->len; /* `error ` */
+
+		fprintf(stderr, "slapenir reload: all stays as it was: %.*s", (int)(answer->len - word), (const char *)answer->p + word);
+		return -1;
+	}
+	memmove(answer->p, answer->p + 3, answer->len - 3);
+	answer->len -= 3;
+	return 0;
+}
+
+static int reload(const char *state, const char *control, struct buf *answer, struct report *r)
+{
+	struct buf ignored = {0};
+	char policy[PATH_MAX];
+
+	if (tell(control, "policy", answer) < 0 || answer->len >= sizeof(policy))
+		return -1;
+	memcpy(policy, answer->p, answer->len);
+	policy[answer->len] = '\0';
+	policy[strcspn(policy, "\n")] = '\0';
+	if (tell(control, "prepare", answer) < 0)
+		return -1;
+	if (gateway_reload(policy, state, r) < 0) {
+		tell(control, "abort", &ignored);
+		buf_deinit(&ignored);
+		fprintf(stderr, "slapenir reload: HAProxy did not take it, all stays as it was:\n");
+		return -1;
+	}
+	if (tell(control, "commit", answer) < 0) {
+		gateway_reload_undo(state, r);
+		return -1;
+	}
+	fwrite(answer->p, 1, answer->len, stdout);
+	return 0;
 }
 
 int verb_reload(int argc, char **argv)
 {
-	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"policy", required_argument, NULL, 'p'}, {0}};
-	const char *state_option = NULL, *policy = NULL;
+	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {0}};
+	char state[PATH_MAX], control[PATH_MAX];
+	const char *state_option = NULL;
+	struct buf answer = {0};
 	struct report r = {0};
-	char state[PATH_MAX];
 	int opt, rc;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == 's')
-			state_option = optarg;
-		else if (opt == 'p')
-			policy = optarg;
-		else
-			break;
-	}
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) == 's')
+		state_option = optarg;
 	if (opt != -1 || optind < argc) {
-		fprintf(stderr, "usage: slapenir reload [--policy FILE] [--state DIR]\n");
+		fprintf(stderr, "usage: slapenir reload [--state DIR]\n");
 		return 2;
 	}
-	if (state_default(state, sizeof(state), state_option) < 0) {
+	if (state_default(state, sizeof(state), state_option) < 0 ||
+	    state_path(control, sizeof(control), state, STATE_CONTROL_SOCK) < 0) {
 		fprintf(stderr, "slapenir reload: no usable state directory; give --state DIR\n");
 		return 1;
 	}
-	rc = gateway_reload(policy, state, &r);
+	rc = reload(state, control, &answer, &r);
 	report_print(&r, stderr);
 	report_deinit(&r);
-	return rc == 0 && reload_agent(state) == 0 ? 0 : 1;
+	buf_deinit(&answer);
+	return rc == 0 ? 0 : 1;
 }
