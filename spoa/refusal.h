@@ -46,5 +46,7 @@ struct refusal {
 const struct refusal *refusal_get(enum refusal_code code);
 /* {"code":…,"rule":…,"secret":…,"how_to_mend":…}; rule and secret may be NULL and are then left out. */
 int refusal_json(struct buf *out, enum refusal_code code, const char *rule, const char *secret);
+/* docs/refusals.md */
+int refusal_document(struct buf *out);
 
 #endif

@@ -5,17 +5,22 @@
 #ifndef SLAPENIR_REPORT_H
 #define SLAPENIR_REPORT_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "buf.h"
 
-struct report {
+struct report { /* zero-initialised */
 	struct buf text; /* lines */
 	unsigned errors, warnings;
+	unsigned left_out; /* secrets that cannot be used; everything else works without them */
 };
 
 void report_error(struct report *r, const char *file, unsigned line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void report_warning(struct report *r, const char *file, unsigned line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void report_left_out(struct report *r, const char *file, unsigned line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The known word that was probably meant, or NULL. */
+const char *report_near_miss(const char *word, const char *const *known, size_t count);
 void report_print(const struct report *r, FILE *to);
 void report_deinit(struct report *r);
 
