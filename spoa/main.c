@@ -16,6 +16,7 @@ static const struct verb {
 	{"env", verb_env, "POLICY: the environment that a sandbox gets, KEY=placeholder"},
 	{"filter", verb_filter, "standard input to output through the rewriting that the gateway does"},
 	{"render", verb_render, "POLICY: write HAProxy's part of it"},
+	{"run", verb_run, "-- COMMAND: in a sandbox whose only way out is a gateway of its own"},
 	{"spoa", verb_spoa, "the agent: a master and its workers, answering HAProxy"},
 	{"status", verb_status, "living workers, generations, suspended agents"},
 	{"reload", verb_reload, "check, render, HAProxy, agent; or all stays as it was"},
