@@ -5,6 +5,7 @@
 #   make            build/slapenir and build/slapenir_filter.so
 #   make run        the gateway in the foreground; without POLICY with a demo: CA, secret and local TLS upstream
 #   make up, down   the gateway in the background; up returns when requests are served
+#   make secrets    once before `docker compose up`: keys, tokens and an example policy under secrets/
 #   make test       every test: unit, SPOP against a real HAProxy, end to end
 #   make attack     the attacks that the design answers, tried for real
 #   make chaos      faults: killed and silent workers, full disks, broken frames
@@ -102,6 +103,11 @@ up: all
 down:
 	@haproxy/gateway.sh down "$(STATE)"
 
+# ------ the compose stack ------
+
+secrets:
+	@ca/step/secrets.sh "$(or $(SECRETS),secrets)"
+
 # ------ the rest ------
 
 chaos: all | deps-test
@@ -138,6 +144,6 @@ $(BUILD)/installed.mk:
 endif
 -include $(OBJ:.o=.d) $(BUILD)/obj/spoa/main.d $(SRC:%.c=$(BUILD)/asan/obj/%.d) $(UNIT:=.d)
 
-.PHONY: all unit test attack run up down chaos bench fuzz coverage lint check-docs help
+.PHONY: all unit test attack run up down secrets chaos bench fuzz coverage lint check-docs help
 .PHONY: deps-build deps-test deps-lint deps-bench
 .SECONDARY:
