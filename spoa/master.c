@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "gateway.h"
 #include "log.h"
 #include "process.h"
 #include "report.h"
@@ -24,11 +25,12 @@
 enum {
 	STOP_MS = 10000,
 	RETRY_GRACE_MS = 60 * 1000,
+	RENEW_MS = 6 * 60 * 60 * 1000,
 };
 
 struct paths {
 	char state[PATH_MAX], run[PATH_MAX], haproxy[PATH_MAX], shapes[PATH_MAX], audit[PATH_MAX], control[PATH_MAX], log[PATH_MAX],
-		pid[PATH_MAX], suspended[PATH_MAX], spoa[PATH_MAX + 5];
+		pid[PATH_MAX], suspended[PATH_MAX], ca[PATH_MAX], spoa[PATH_MAX + 5];
 };
 
 struct master {
@@ -48,7 +50,7 @@ struct master {
 	struct control *control;
 	struct ev_signal term, interrupt, hangup;
 	struct ev_timer tick;
-	uint64_t started_ms, stop_ms, grace_retry_ms;
+	uint64_t started_ms, stop_ms, grace_retry_ms, renew_ms;
 	bool serving, reload_again, nothing_to_commit;
 	char policy[PATH_MAX]; /* absolute */
 	struct report report; /* of the reload that is under way */
@@ -355,6 +357,27 @@ static void stop_cb(struct ev_loop *loop, struct ev_signal *w, int events)
 	ev_timer_start(m->loop, &m->tick);
 }
 
+/* Interception leaves are made anew in a process of their own, as it waits for HAProxy. */
+static void renew_leaves(struct master *m)
+{
+	struct report r = {0};
+	pid_t pid;
+
+	if (clock_ms() < m->renew_ms || access(m->path.ca, F_OK) < 0)
+		return;
+	m->renew_ms = clock_ms() + RENEW_MS;
+	pid = fork();
+	if (pid < 0)
+		log_error("cannot renew certificates: %m");
+	if (pid != 0)
+		return; /* libev takes note of its end */
+	log_name("renewal");
+	if (gateway_renew(m->o->state, &r) < 0)
+		log_error("certificates were not renewed");
+	report_print(&r, stderr);
+	_exit(0);
+}
+
 /* A generation that is over its time leaves the workers with a new crew that never knew it; values that are over their grace leave
  * with a new compilation. */
 static void housekeeping(struct master *m)
@@ -364,6 +387,7 @@ static void housekeeping(struct master *m)
 
 	if (!m->serving || rollout_busy(&m->rollout))
 		return;
+	renew_leaves(m);
 	if (m->reload_again) {
 		m->reload_again = false;
 		reload_unasked(m, false);
@@ -397,7 +421,7 @@ static int find_paths(struct master *m)
 	} wanted[] = {
 		{m->path.run, STATE_RUN_DIR},         {m->path.haproxy, STATE_HAPROXY_DIR}, {m->path.shapes, STATE_SHAPES},
 		{m->path.audit, STATE_AUDIT_LOG},     {m->path.log, STATE_LOG_SOCK},        {m->path.control, STATE_CONTROL_SOCK},
-		{m->path.pid, STATE_MASTER_PID},      {m->path.suspended, STATE_SUSPENDED},
+		{m->path.pid, STATE_MASTER_PID},      {m->path.suspended, STATE_SUSPENDED}, {m->path.ca, STATE_CA_DIR},
 	};
 	char spoa[PATH_MAX];
 
@@ -549,7 +573,7 @@ static void master_close(struct master *m)
 
 int master_run(const struct master_options *o)
 {
-	struct master m = {.o = o, .started_ms = clock_ms(), .status = 1};
+	struct master m = {.o = o, .started_ms = clock_ms(), .renew_ms = clock_ms() + RENEW_MS, .status = 1};
 	const char *why = NULL;
 
 	log_name("master");

@@ -53,7 +53,8 @@ static int reload(const char *state, const char *control, struct buf *answer, st
 		return -1;
 	}
 	if (tell(control, "commit", answer) < 0) {
-		gateway_reload_undo(state, r);
+		if (gateway_reload_undo(state, r) < 0)
+			fprintf(stderr, "slapenir reload: HAProxy could not be taken back; run it again when the cause is mended:\n");
 		return -1;
 	}
 	fwrite(answer->p, 1, answer->len, stdout);
