@@ -216,7 +216,7 @@ class Git(GatewayTest):
     def proxied(self, where, *words):
         g = self.gateway
         return self.git(where, "-c", f"http.proxy=https://{g.address}", "-c", f"http.proxySSLCert={g.certificate[0]}", "-c", f"http.proxySSLKey={g.certificate[1]}",
-                        "-c", f"http.proxySSLCAInfo={g.ca}", "-c", f"http.sslCAInfo={g.ca}", *words)
+                        "-c", f"http.proxySSLCAInfo={g.ca}", *words, GIT_SSL_CAINFO=g.ca)
 
     def test_push_and_clone_of_three_mebibytes(self):
         url = f"https://x-access-token:{self.fake['GIT_TOKEN']}@git.example.test/repo.git"
