@@ -13,6 +13,7 @@ static const struct verb {
 	const char *what;
 } verbs[] = {
 	{"check", verb_check, "POLICY: is it valid? FILE:LINE, what is wrong, how to mend it"},
+	{"doctor", verb_doctor, "what this machine lacks, and a canary secret through a real gateway"},
 	{"env", verb_env, "POLICY: the environment that a sandbox gets, KEY=placeholder"},
 	{"filter", verb_filter, "standard input to output through the rewriting that the gateway does"},
 	{"render", verb_render, "POLICY: write HAProxy's part of it"},

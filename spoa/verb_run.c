@@ -19,6 +19,7 @@
 #include "home.h"
 #include "jail.h"
 #include "log.h"
+#include "private_gateway.h"
 #include "quick_policy.h"
 #include "state.h"
 #include "toolchain.h"
@@ -35,14 +36,12 @@ struct run {
 	const char *policy;
 	struct list secrets, hosts, binds, passed;
 	char *const *command;
-	char state[PATH_MAX]; /* of this run only, removed at its end */
+	struct private_gateway gateway;
 	char policy_path[PATH_MAX];
 	char work[PATH_MAX], home[PATH_MAX], forwarder[PATH_MAX];
-	char listen[64];
 	struct jail jail;
 	struct buf strings; /* what jail.env points into; reserved once, so that it never moves */
 	pid_t forwarder_pid;
-	bool up;
 };
 
 static const char run_usage[] =
@@ -103,19 +102,6 @@ static int parse(struct run *r, int argc, char **argv)
 	return bad;
 }
 
-static int make_state(struct run *r)
-{
-	const char *base = getenv("XDG_RUNTIME_DIR");
-
-	snprintf(r->state, sizeof(r->state), "%s/slapenir-run-XXXXXX", base && base[0] == '/' && access(base, W_OK) == 0 ? base : "/tmp");
-	if (!mkdtemp(r->state) || chmod(r->state, 0711) < 0) {
-		log_error("%s: %s", r->state, strerror(errno));
-		r->state[0] = '\0';
-		return -1;
-	}
-	return 0;
-}
-
 static int write_private(const char *path, struct span text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -140,7 +126,7 @@ static int find_policy(struct run *r)
 		return -1;
 	}
 	rc = quick_policy_write(&text, r->secrets.v, r->secrets.n, r->hosts.v, r->hosts.n);
-	if (rc == 0 && snprintf(r->policy_path, sizeof(r->policy_path), "%s/policy.yaml", r->state) >= (int)sizeof(r->policy_path))
+	if (rc == 0 && snprintf(r->policy_path, sizeof(r->policy_path), "%s/policy.yaml", r->gateway.state) >= (int)sizeof(r->policy_path))
 		rc = -1;
 	if (rc == 0)
 		rc = write_private(r->policy_path, buf_span(&text));
@@ -168,7 +154,7 @@ static int find_places(struct run *r)
 		snprintf(r->home, sizeof(r->home), "%s/slapenir/home", xdg);
 	else if (home)
 		snprintf(r->home, sizeof(r->home), "%s/.local/state/slapenir/home", home);
-	else if (snprintf(r->home, sizeof(r->home), "%s/home", r->state) >= (int)sizeof(r->home))
+	else if (snprintf(r->home, sizeof(r->home), "%s/home", r->gateway.state) >= (int)sizeof(r->home))
 		return -1;
 	for (char *slash = strchr(r->home + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
@@ -180,30 +166,6 @@ static int find_places(struct run *r)
 		return -1;
 	}
 	return 0;
-}
-
-static int gateway(struct run *r, const char *verb)
-{
-	char script[PATH_MAX], build[PATH_MAX];
-	int status;
-	pid_t pid;
-
-	if (home_path(script, sizeof(script), "haproxy/gateway.sh") < 0 || home_binary(build, sizeof(build)) < 0)
-		return -1;
-	*strrchr(build, '/') = '\0';
-	pid = fork();
-	if (pid == 0) {
-		setenv("POLICY", r->policy_path, 1);
-		setenv("LISTEN", r->listen, 1);
-		setenv("BUILD", build, 1);
-		setenv("WORKERS", "1", 0);
-		dup2(STDERR_FILENO, STDOUT_FILENO);
-		execl("/bin/bash", "bash", script, verb, r->state, (char *)NULL);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return status == 0 ? 0 : -1;
 }
 
 static int add_env(void *ctx, const char *name, const char *value)
@@ -231,7 +193,7 @@ static int add_placeholders(struct run *r)
 	FILE *f;
 	int rc = 0;
 
-	if (state_path(path, sizeof(path), r->state, STATE_AGENT_ENV) < 0)
+	if (state_path(path, sizeof(path), r->gateway.state, STATE_AGENT_ENV) < 0)
 		return -1;
 	f = fopen(path, "re");
 	if (!f) {
@@ -267,8 +229,7 @@ static int fill_environment(struct run *r)
 
 	if (buf_reserve(&r->strings, 256 * 1024) < 0 || home_path(file, sizeof(file), "agent/toolchain.env") < 0)
 		return -1;
-	strcpy(lib, file);
-	*strrchr(lib, '/') = '\0';
+	snprintf(lib, sizeof(lib), "%.*s", (int)(strrchr(file, '/') - file), file);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (getenv(kept[i]) && add_env(r, kept[i], getenv(kept[i])) < 0)
 			return -1;
@@ -312,14 +273,14 @@ static int make_material(struct run *r, char *trust, size_t trust_size)
 {
 	char crt[PATH_MAX], key[PATH_MAX], ca[PATH_MAX], pem[PATH_MAX + 16];
 
-	if (state_path(crt, sizeof(crt), r->state, STATE_AGENT_CRT) < 0 || state_path(key, sizeof(key), r->state, STATE_AGENT_KEY) < 0 ||
-	    state_path(ca, sizeof(ca), r->state, STATE_CA_CRT) < 0)
+	if (state_path(crt, sizeof(crt), r->gateway.state, STATE_AGENT_CRT) < 0 || state_path(key, sizeof(key), r->gateway.state, STATE_AGENT_KEY) < 0 ||
+	    state_path(ca, sizeof(ca), r->gateway.state, STATE_CA_CRT) < 0)
 		return -1;
-	if (snprintf(r->forwarder, sizeof(r->forwarder), "%s/forwarder", r->state) >= (int)sizeof(r->forwarder) ||
-	    snprintf(trust, trust_size, "%s/trust", r->state) >= (int)trust_size)
+	if (snprintf(r->forwarder, sizeof(r->forwarder), "%s/forwarder", r->gateway.state) >= (int)sizeof(r->forwarder) ||
+	    snprintf(trust, trust_size, "%s/trust", r->gateway.state) >= (int)trust_size)
 		return -1;
 	if (mkdir(r->forwarder, 0700) < 0 || mkdir(trust, 0755) < 0) {
-		log_error("%s: %s", r->state, strerror(errno));
+		log_error("%s: %s", r->gateway.state, strerror(errno));
 		return -1;
 	}
 	snprintf(pem, sizeof(pem), "%s/agent.pem", r->forwarder);
@@ -334,7 +295,7 @@ static int start_forwarder(struct run *r, int listener)
 {
 	char cfg[PATH_MAX], pem[PATH_MAX + 16], admin[PATH_MAX + 16], ca[PATH_MAX];
 
-	if (home_path(cfg, sizeof(cfg), "agent/forwarder.cfg") < 0 || state_path(ca, sizeof(ca), r->state, STATE_CA_CRT) < 0)
+	if (home_path(cfg, sizeof(cfg), "agent/forwarder.cfg") < 0 || state_path(ca, sizeof(ca), r->gateway.state, STATE_CA_CRT) < 0)
 		return -1;
 	snprintf(pem, sizeof(pem), "%s/agent.pem", r->forwarder);
 	snprintf(admin, sizeof(admin), "%s/admin.sock", r->forwarder);
@@ -346,7 +307,7 @@ static int start_forwarder(struct run *r, int listener)
 			fcntl(3, F_SETFD, 0);
 		setenv("FORWARDER_BIND", "fd@3", 1);
 		setenv("FORWARDER_ADMIN", admin, 1);
-		setenv("GATEWAY", r->listen, 1);
+		setenv("GATEWAY", r->gateway.listen, 1);
 		setenv("GATEWAY_NAME", "localhost", 1);
 		setenv("GATEWAY_CA", ca, 1);
 		setenv("AGENT_PEM", pem, 1);
@@ -363,7 +324,7 @@ static int hide(struct run *r, struct list *hidden)
 
 	if (state_default(fallback, sizeof(fallback), NULL) == 0 && push(hidden, fallback, "hidden") < 0)
 		return -1;
-	if (push(hidden, r->state, "hidden") < 0 || push(hidden, r->policy_path, "hidden") < 0)
+	if (push(hidden, r->gateway.state, "hidden") < 0 || push(hidden, r->policy_path, "hidden") < 0)
 		return -1;
 	return 0;
 }
@@ -397,18 +358,6 @@ static int sandbox(struct run *r)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void remove_tree(const char *path)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		execl("/bin/rm", "rm", "-rf", "--", path, (char *)NULL);
-		_exit(127);
-	}
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-}
-
 /* The one way out: forwarder, gateway, state. */
 static void end(struct run *r)
 {
@@ -416,10 +365,7 @@ static void end(struct run *r)
 		kill(r->forwarder_pid, SIGTERM);
 		waitpid(r->forwarder_pid, NULL, 0);
 	}
-	if (r->up && gateway(r, "down") < 0)
-		log_error("the gateway of %s did not stop", r->state);
-	if (r->state[0])
-		remove_tree(r->state);
+	private_gateway_end(&r->gateway);
 	buf_deinit(&r->strings);
 }
 
@@ -439,12 +385,9 @@ int verb_run(int argc, char **argv)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	rc = 125;
-	if (make_state(&r) == 0 && find_policy(&r) == 0 && find_places(&r) == 0 &&
-	    home_free_port(r.listen, sizeof(r.listen)) == 0) {
-		r.up = true;
-		if (gateway(&r, "up") == 0)
-			rc = sandbox(&r);
-	}
+	if (private_gateway_init(&r.gateway) == 0 && find_policy(&r) == 0 && find_places(&r) == 0 &&
+	    private_gateway_up(&r.gateway, r.policy_path) == 0)
+		rc = sandbox(&r);
 	end(&r);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #define SLAPENIR_VERBS_H
 
 int verb_check(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
 int verb_env(int argc, char **argv);
 int verb_filter(int argc, char **argv);
 int verb_lift(int argc, char **argv);
