@@ -19,7 +19,7 @@
 #include "verbs.h"
 
 /* Standard output of a command, at most 64 KiB; its exit status, or -1. */
-static int output_of(struct buf *out, char *const argv[])
+static int output_of(struct buf *out, const char *const argv[])
 {
 	char bytes[4096];
 	int p[2], status;
@@ -36,7 +36,7 @@ static int output_of(struct buf *out, char *const argv[])
 		dup2(null, STDIN_FILENO);
 		dup2(p[1], STDOUT_FILENO);
 		dup2(null, STDERR_FILENO);
-		execvp(argv[0], argv);
+		execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	close(p[1]);
@@ -51,7 +51,7 @@ static int output_of(struct buf *out, char *const argv[])
 
 static const char *check_haproxy(struct buf *said)
 {
-	if (output_of(said, (char *[]){"haproxy", "-vv", NULL}) != 0)
+	if (output_of(said, (const char *[]){"haproxy", "-vv", NULL}) != 0)
 		return "haproxy is missing: install the package haproxy";
 	if (!strstr((char *)said->p, "+LUA"))
 		return "this haproxy was built without Lua, by which the filter is loaded: use the distribution's package";
@@ -76,7 +76,7 @@ static const char *check_module(struct buf *said)
 	close(fd);
 	setenv("SLAPENIR_MODULE", module, 1);
 	if (status == 0)
-		status = output_of(said, (char *[]){"haproxy", "-c", "-q", "-f", cfg, NULL});
+		status = output_of(said, (const char *[]){"haproxy", "-c", "-q", "-f", cfg, NULL});
 	unlink(cfg);
 	return status == 0 ? NULL : "haproxy does not load slapenir_filter.so: it was built for another version; run make again";
 }
@@ -88,7 +88,7 @@ static const char *check_tools(struct buf *said)
 	                                       {"bash", "bash is missing: install the package bash"}};
 
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
-		if (output_of(said, (char *[]){"/bin/sh", "-c", "command -v \"$0\"", (char *)tools[i][0], NULL}) != 0)
+		if (output_of(said, (const char *[]){"/bin/sh", "-c", "command -v \"$0\"", tools[i][0], NULL}) != 0)
 			return tools[i][1];
 	return NULL;
 }
@@ -139,7 +139,7 @@ static const char *ask_echo(struct private_gateway *g, struct buf *said)
 	snprintf(ca, sizeof(ca), "%s/ca.crt", g->state);
 	snprintf(crt, sizeof(crt), "%s/agent.crt", g->state);
 	snprintf(key, sizeof(key), "%s/agent.key", g->state);
-	if (output_of(said, (char *[]){"curl", "-sS", "-m", "20", "--noproxy", "", "-x", proxy, "--proxy-cacert", ca, "--proxy-cert", crt,
+	if (output_of(said, (const char *[]){"curl", "-sS", "-m", "20", "--noproxy", "", "-x", proxy, "--proxy-cacert", ca, "--proxy-cert", crt,
 	                               "--proxy-key", key, "--cacert", ca, "-H", header, "https://echo.slapenir.test/", NULL}) != 0)
 		return "a request through the gateway failed";
 	if (!strstr((char *)said->p, "\"the_real_secret_arrived\": true"))
