@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "stage.h"
+
+static const char *const subdirs[] = {"leaves", NULL};
+static char dir[64];
+
+static int fresh(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/test-stage-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int clean(void **state)
+{
+	char command[PATH_MAX];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+}
+
+static void expect_file(const char *name, const char *text)
+{
+	char path[PATH_MAX], got[64] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "re");
+	assert_true((f != NULL) == (text != NULL));
+	if (!f)
+		return;
+	assert_true(fread(got, 1, sizeof(got) - 1, f) < sizeof(got));
+	fclose(f);
+	assert_string_equal(got, text);
+}
+
+static void stage__written__leaves_what_is_there_until_moved(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	write_file("map", "old");
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_write(&s, "map", span_str("new")), 0);
+	expect_file("map", "old");
+	assert_true(stage_differs(&s, "map"));
+	assert_int_equal(stage_move(&s, "map"), 0);
+	expect_file("map", "new");
+	stage_close(&s);
+}
+
+static void stage__same_bytes__do_not_differ(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	write_file("map", "same");
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_write(&s, "map", span_str("same")), 0);
+	assert_false(stage_differs(&s, "map"));
+	assert_true(stage_differs(&s, "absent"));
+	stage_close(&s);
+}
+
+static void stage_undo__after_moves__gives_files_and_directories_back(void **state)
+{
+	char leaves[PATH_MAX];
+	struct stage s;
+
+	(void)state;
+	snprintf(leaves, sizeof(leaves), "%s/leaves", dir);
+	assert_int_equal(mkdir(leaves, 0700), 0);
+	write_file("leaves/a", "old leaf");
+	write_file("map", "old");
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_write(&s, "leaves/b", span_str("new leaf")), 0);
+	assert_int_equal(stage_write(&s, "map", span_str("new")), 0);
+	assert_int_equal(stage_move(&s, "leaves"), 0);
+	assert_int_equal(stage_move(&s, "map"), 0);
+	expect_file("leaves/b", "new leaf");
+	expect_file("leaves/a", NULL);
+	assert_int_equal(stage_undo(&s, "leaves"), 0);
+	assert_int_equal(stage_undo(&s, "map"), 0);
+	expect_file("leaves/a", "old leaf");
+	expect_file("leaves/b", NULL);
+	expect_file("map", "old");
+	stage_close(&s);
+}
+
+static void stage_keep__of_a_file__outlives_the_move_of_its_directory(void **state)
+{
+	char leaves[PATH_MAX];
+	struct stage s;
+
+	(void)state;
+	snprintf(leaves, sizeof(leaves), "%s/leaves", dir);
+	assert_int_equal(mkdir(leaves, 0700), 0);
+	write_file("leaves/a", "kept");
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_keep(&s, "leaves/a"), 0);
+	assert_int_equal(stage_move(&s, "leaves"), 0);
+	expect_file("leaves/a", "kept");
+	stage_close(&s);
+}
+
+/* What a crash left behind must not become part of the next one. */
+static void stage_open__over_leftovers__empties_them(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+		expect_file("next/leaves/b", NULL);
+		expect_file("next/map", NULL);
+		assert_int_equal(stage_write(&s, "leaves/b", span_str("x")), 0);
+		assert_int_equal(stage_write(&s, "map", span_str("x")), 0);
+		stage_close(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(stage__written__leaves_what_is_there_until_moved, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage__same_bytes__do_not_differ, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage_undo__after_moves__gives_files_and_directories_back, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage_keep__of_a_file__outlives_the_move_of_its_directory, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage_open__over_leftovers__empties_them, fresh, clean),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
