@@ -74,10 +74,10 @@ make_crl() {
 	[ -e "$ca/index.txt" ] || : > "$ca/index.txt"
 	[ -e "$ca/crlnumber" ] || echo 01 > "$ca/crlnumber"
 	openssl ca -config "$ca/crl.cnf" -gencrl -out "$ca/crl.pem.tmp" 2>/dev/null || die "openssl cannot make a CRL"
-	# A CRL stops handshakes; this list of serials, in hex, stops requests inside tunnels that are open already.
-	awk -F '\t' '$1 == "R" { print $4 }' "$ca/index.txt" > "$ca/revoked.lst.tmp"
+	# A CRL stops handshakes; this map of serials, in hex, stops requests inside tunnels that are open already.
+	awk -F '\t' '$1 == "R" { print $4 " cert_revoked" }' "$ca/index.txt" > "$ca/revoked.map.tmp"
 	mv "$ca/crl.pem.tmp" "$ca/crl.pem"
-	mv "$ca/revoked.lst.tmp" "$ca/revoked.lst"
+	mv "$ca/revoked.map.tmp" "$ca/revoked.map"
 }
 
 valid_cn() {

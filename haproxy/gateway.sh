@@ -72,7 +72,7 @@ environment() {
 	export SLAPENIR_PROXY_CERT=${SLAPENIR_PROXY_CERT:-$state/ca/proxy.pem}
 	export SLAPENIR_AGENT_CA=${SLAPENIR_AGENT_CA:-$state/ca/root.crt}
 	export SLAPENIR_AGENT_CRL=${SLAPENIR_AGENT_CRL:-$state/ca/crl.pem}
-	export SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-$state/ca/revoked.lst}
+	export SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-$state/ca/revoked.map}
 	config=(-f "$home/haproxy/haproxy.cfg" -f "$home/haproxy/spoa-local.cfg")
 	if [ "$(id -u)" -eq 0 ]; then
 		config=(-f "$home/haproxy/chroot.cfg" "${config[@]}")
@@ -94,6 +94,7 @@ leave_check() {
 		done
 		echo "exec ${HAPROXY:-haproxy} -c -q$arguments -f \"\$SLAPENIR_RENDERED/hosts.cfg\""
 	} > "$state/haproxy/check.sh"
+	printf '%s\n' "$SLAPENIR_AGENT_CRL" "$SLAPENIR_AGENT_REVOKED" > "$state/haproxy/revocation"
 }
 
 start_agent() {

@@ -21,7 +21,7 @@
 
 struct paths {
 	char dir[PATH_MAX], ca_dir[PATH_MAX], pid[PATH_MAX];
-	char stats[PATH_MAX + 16], check[PATH_MAX + 16], map[PATH_MAX + 16], list[PATH_MAX + 16];
+	char stats[PATH_MAX + 16], revocation[PATH_MAX + 16], check[PATH_MAX + 16], map[PATH_MAX + 16], list[PATH_MAX + 16];
 };
 
 /* What a commit is going to change. Lists of file names, one a line. */
@@ -42,6 +42,7 @@ static int find_paths(struct paths *p, const char *state, struct report *r)
 		return -1;
 	}
 	snprintf(p->stats, sizeof(p->stats), "%s/stats.sock", run);
+	snprintf(p->revocation, sizeof(p->revocation), "%s/revocation", p->dir);
 	snprintf(p->check, sizeof(p->check), "%s/check.sh", p->dir);
 	snprintf(p->map, sizeof(p->map), "%s/hosts.map", p->dir);
 	snprintf(p->list, sizeof(p->list), "%s/crt-list", p->dir);
@@ -187,6 +188,35 @@ static int tell_runtime(const struct paths *p, const struct diff *d)
 	return rc;
 }
 
+/* The running process gets CRL and revoked serials even if a new one is about to start: tunnels that are open stay with it. */
+static int tell_revoked(const struct paths *p, struct report *r)
+{
+	struct buf names = {0}, crl = {0}, serials = {0};
+	char path[2][PATH_MAX];
+	struct span rest, line;
+	int rc = -1;
+
+	if (slurp(p->revocation, &names) < 0)
+		goto out;
+	rest = buf_span(&names);
+	for (int i = 0; i < 2; i++) {
+		if (!next_line(&rest, &line))
+			goto out;
+		snprintf(path[i], sizeof(path[i]), "%.*s", (int)line.len, (const char *)line.p);
+	}
+	if (slurp(path[0], &crl) == 0 && slurp(path[1], &serials) == 0 &&
+	    runtime_replace_crl(p->stats, path[0], buf_span(&crl)) == 0 &&
+	    runtime_replace_map(p->stats, path[1], buf_span(&serials)) == 0)
+		rc = 0;
+out:
+	if (rc < 0)
+		report_error(r, p->revocation, 0, "the list of revoked certificates could not be given to HAProxy; see that it runs");
+	buf_deinit(&names);
+	buf_deinit(&crl);
+	buf_deinit(&serials);
+	return rc;
+}
+
 /* HAProxy's master takes the new files in a new worker; the old one ends when its streams have ended. */
 static int tell_master(const struct paths *p, struct report *r)
 {
@@ -251,7 +281,7 @@ int gateway_reload(const char *policy, const char *state, struct report *r)
 	if (!p)
 		return -1;
 	if (find_paths(&paths, state, r) == 0 && render_stage(p, state, r) == 0 && check_staged(&paths, r) == 0 &&
-	    find_diff(&d, &paths, r) == 0 && render_commit(state, r) == 0)
+	    find_diff(&d, &paths, r) == 0 && tell_revoked(&paths, r) == 0 && render_commit(state, r) == 0)
 		rc = !d.config && tell_runtime(&paths, &d) == 0 ? 0 : tell_master(&paths, r);
 	diff_deinit(&d);
 	policy_free(p);

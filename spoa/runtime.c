@@ -12,7 +12,7 @@
 enum {
 	TIMEOUT_S = 5,
 	ANSWER_MAX = 1 << 20,
-	MAP_BATCH = 8 * 1024, /* a command with its payload must fit one of HAProxy's buffers */
+	LINES_BATCH = 8 * 1024, /* a command with its payload must fit one of HAProxy's buffers */
 };
 
 static int dial(const char *path)
@@ -78,17 +78,30 @@ static int say(const char *socket_path, const char *words, const char *verb, con
 	return rc;
 }
 
-int runtime_replace_leaf(const char *socket_path, const char *cert, struct span pem)
+/* kind: "cert" or "crl-file" */
+static int replace_pem(const char *socket_path, const char *kind, const char *path, struct span pem)
 {
 	struct buf command = {0};
+	char commit[32];
 	int rc = -1;
 
-	if (buf_printf(&command, "set ssl cert %s <<\n", cert) == 0 && buf_append_span(&command, pem) == 0 &&
+	snprintf(commit, sizeof(commit), "commit ssl %s", kind);
+	if (buf_printf(&command, "set ssl %s %s <<\n", kind, path) == 0 && buf_append_span(&command, pem) == 0 &&
 	    buf_append(&command, "\n", 1) == 0 && expect(socket_path, &command, "ransaction") == 0 &&
-	    say(socket_path, "Success", "commit ssl cert", cert, "") == 0)
+	    say(socket_path, "Success", commit, path, "") == 0)
 		rc = 0;
 	buf_deinit(&command);
 	return rc;
+}
+
+int runtime_replace_leaf(const char *socket_path, const char *cert, struct span pem)
+{
+	return replace_pem(socket_path, "cert", cert, pem);
+}
+
+int runtime_replace_crl(const char *socket_path, const char *crl, struct span pem)
+{
+	return replace_pem(socket_path, "crl-file", crl, pem);
 }
 
 int runtime_add_leaf(const char *socket_path, const char *list, const char *cert, struct span pem)
@@ -131,7 +144,7 @@ int runtime_replace_map(const char *socket_path, const char *map, struct span li
 	int rc = version ? 0 : -1;
 
 	while (rc == 0 && lines.len) {
-		len = lines.len < MAP_BATCH ? lines.len : MAP_BATCH;
+		len = lines.len < LINES_BATCH ? lines.len : LINES_BATCH;
 		end = memrchr(lines.p, '\n', len);
 		if (!end)
 			break;
@@ -143,8 +156,8 @@ int runtime_replace_map(const char *socket_path, const char *map, struct span li
 		lines = span_of(lines.p + len, lines.len - len);
 	}
 	buf_reset(&command);
-	if (rc == 0 && buf_printf(&command, "commit map @%u %s\n", version, map) == 0)
-		rc = expect(socket_path, &command, "");
+	if (rc == 0)
+		rc = buf_printf(&command, "commit map @%u %s\n", version, map) < 0 ? -1 : expect(socket_path, &command, "");
 	buf_deinit(&command);
 	return rc;
 }
