@@ -57,7 +57,7 @@ static size_t two_digit_part(enum shape_alphabet a, uint8_t part[64])
 
 int placeholder_make(uint8_t *out, const uint8_t key[KEY_BYTES], struct span name, const struct shape *shape, uint32_t attempt)
 {
-	uint8_t part[64], byte;
+	uint8_t part[64], byte = 0;
 	size_t n = two_digit_part(shape->alphabet, part), i;
 	struct stream st;
 	int rc = stream_init(&st, key, name, shape, attempt);

@@ -72,4 +72,30 @@ void prefilter_free(struct prefilter *p);
  * (when it starts without decided bits in carry). `last`: nothing follows, so a begun one does not count. */
 bool prefilter_candidate(const struct prefilter *p, struct span bytes, bool last);
 
+/* For the engine: where whole ones may begin. A scan runs once over the bytes, forwards; it points to them and to p and owns
+ * nothing. `line`: base64 characters of the current line in front of the bytes (carry.h). */
+struct prefilter_region {
+	size_t begin, end; /* of possible beginnings */
+};
+
+struct prefilter_scan {
+	const struct prefilter *p;
+	struct span bytes;
+	unsigned line;
+	size_t quiet;                    /* every beginning before it is found or excluded */
+	size_t block;                    /* the block that ends at quiet, */
+	uint64_t grams;                  /* its places not yet walked, */
+	bool runs, more;                 /* and whether runs are to be searched in it; base64 goes on */
+	size_t text, base64;             /* how far runs have been searched */
+	struct prefilter_region next[3]; /* found and not yet passed: anchored, text runs, base64 runs */
+};
+
+void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, struct span bytes, unsigned line);
+/* The next region that ends after `from`; its begin is `from` at least. false: there is none. `from` never goes back. */
+bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_region *r);
+
+/* The smallest s such that bytes[s..) spell a proper beginning of a shape; bytes.len: none does. Whatever the values, exactly this
+ * is held back. */
+size_t prefilter_hold(const struct prefilter *p, struct span bytes, unsigned line);
+
 #endif

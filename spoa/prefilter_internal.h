@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The compiled prefilter. Shapes with a beginning of two or more public bytes are *anchored*: they are found by their first
+ * four characters in each spelling (grams) and then walked exactly. The others are *open*: they are found as runs of a class
+ * of bytes. docs/prefilter.md has the drawing and the argument.
+ */
+#ifndef SLAPENIR_PREFILTER_INTERNAL_H
+#define SLAPENIR_PREFILTER_INTERNAL_H
+
+#include "shape.h"
+
+enum {
+	PREFILTER_CLASSES = 8,    /* of open shapes; more are merged */
+	PREFILTER_ANCHOR_MIN = 2, /* public bytes at the beginning of an anchored shape */
+	PREFILTER_DEPTH = 24,     /* an anchored shape counts as found when so many of its bytes fit */
+	PREFILTER_SYMBOLS = 256 + SHAPE_ALPHABETS,
+	PREFILTER_WINDOW = 1024,  /* beginnings in a long run that are judged together */
+};
+
+/* ---- templates, sorted by symbol, so that those that share a beginning are neighbours (prefilter_tree.c) ---- */
+struct template {
+	const uint8_t *symbol; /* as struct shape's template_ */
+	uint16_t length;
+	uint8_t alphabet;
+};
+
+struct tree {
+	const struct template *t;
+	uint32_t count;
+	uint32_t first[PREFILTER_SYMBOLS], end[PREFILTER_SYMBOLS]; /* templates by first symbol */
+};
+
+/* Templates lo..hi agree in the symbols before the state's depth and are longer than that. */
+struct range {
+	uint32_t lo, hi;
+};
+
+enum { STATE_RANGES = 48 };
+
+struct state {
+	unsigned count, depth;
+	bool whole;    /* one of the templates ended with the last step */
+	bool overflow; /* more ranges than there is room for: everything fits from here on */
+	struct range r[STATE_RANGES];
+};
+
+int template_compare(const void *a, const void *b); /* for qsort() */
+void tree_init(struct tree *tr, const struct template *t, uint32_t count);
+/* The state after one more byte. false: nothing fits any more (whole may be set all the same). from->depth 0: the beginning. */
+bool tree_step(const struct tree *tr, const struct state *from, uint8_t c, struct state *to);
+/* Does a byte with these highest `bits` bits fit next? */
+bool tree_admits_high(const struct tree *tr, const struct state *s, unsigned high, unsigned bits);
+
+/* ---- walks from one beginning in every spelling (prefilter_walk.c) ---- */
+enum { FIT_WHOLE = 1, FIT_BEGUN = 2 };
+
+/* Which of FIT_ are true of bytes[from..); the walk ends when it has one that is wanted. */
+unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsigned line, unsigned want);
+
+/* ---- the gate: a vector test for whole blocks (prefilter_gate*.c) ---- */
+enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1 };
+enum { GATE_TEXT = 1, GATE_LINE = 2 }; /* classes of run: of text and hex, of base64 */
+
+struct gate {
+	uint8_t gram[GATE_GRAM][256]; /* eight buckets: a place is a hit when one bit is set in all four */
+	uint8_t run[256];             /* GATE_ bits of the classes that hold the byte */
+	unsigned text_min, line_min;  /* shortest run that matters, at least 1; 0: none does */
+	/* the same for shuffles: rows of nibbles, and tables for bytes below 128 (others count as members of all that holds any) */
+	uint8_t gram_low[GATE_GRAM][16], gram_high[GATE_GRAM][16];
+	uint8_t text_row[16], line_row[16];
+	uint8_t text_above, line_above; /* 255 when bytes from 128 on are members */
+};
+
+/* What of a block deserves a look. The gate may say more than is true, never less. */
+struct gate_find {
+	size_t block;   /* where it begins, or where the search ended */
+	uint64_t grams; /* bit i: block + i is a hit */
+	bool runs;      /* a run that is long enough may touch this block */
+};
+
+struct gate_form {
+	const char *name;
+	bool (*runs_here)(void);
+	/* Searches blocks from, from + 64, … as long as GATE_SLACK bytes follow the block. A run that is cut by `from` need not be found. */
+	bool (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find *find);
+};
+
+extern const struct gate_form gate_portable, gate_ssse3, gate_avx2, gate_avx512;
+const struct gate_form *gate_best(void);
+void gate_finish(struct gate *g); /* fills in the tables for shuffles */
+uint64_t gate_grams(const struct gate *g, struct span bytes, size_t block); /* portable, up to the end of the bytes */
+
+/* ---- open shapes (prefilter_open.c) ---- */
+struct open_class {
+	uint8_t member[256];
+	unsigned length; /* of the shortest shape */
+};
+
+struct prefilter {
+	struct tree anchored, open;
+	struct template *template;
+	uint8_t *pool;
+	size_t longest; /* bytes of the longest shape */
+	struct open_class open_class[PREFILTER_CLASSES];
+	unsigned classes, open_longest; /* the latter: of the classes' lengths */
+	uint8_t tail[256];              /* bytes that some spelling of some shape may hold */
+	struct gate gate;
+	const struct gate_form *form;
+};
+
+/* Beginnings from..until in a run that is known up to `end`: the hull of those that may be whole, or an empty region. */
+struct prefilter_region open_text(const struct prefilter *p, struct span bytes, size_t from, size_t until, size_t end);
+
+/* Reads base64 characters from *at on, as many as one window takes, and gives the hull of beginnings of open shapes and of anchored ones
+ * whose first characters a line break cuts. *at: where the next window begins; *more: the run goes on there. */
+struct prefilter_region open_base64(const struct prefilter *p, struct span bytes, unsigned line, size_t *at, bool *more);
+
+#endif
