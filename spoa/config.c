@@ -214,6 +214,8 @@ static void read_list(struct reader *rd, const struct node *n, const struct fiel
 				report_error(rd->r, rd->file, item->line, "%s: \"%s\" stands here twice: keep one", f->key, c->text);
 		out->count++;
 	}
+	if (f->type == LIST && !n->first)
+		report_error(rd->r, rd->file, n->line, "%s: an empty list allows nothing: name some, or take the key out to allow all", f->key);
 }
 
 static void read_places(struct reader *rd, const struct node *n, const struct field *f, struct config_list *list, unsigned *places)

@@ -117,7 +117,7 @@ enum path_result path_normalize(struct span raw, enum path_view view, char *out,
 
 bool path_under(struct span path, struct span prefix)
 {
-	if (path.len < prefix.len || memcmp(path.p, prefix.p, prefix.len) != 0)
+	if (prefix.len == 0 || path.len < prefix.len || memcmp(path.p, prefix.p, prefix.len) != 0)
 		return false;
 	return prefix.p[prefix.len - 1] == '/' || path.len == prefix.len || path.p[prefix.len] == '/';
 }

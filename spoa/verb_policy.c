@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "verb_policy.h"
+
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "key.h"
+#include "log.h"
+#include "state.h"
+
+static int find_key(uint8_t key[KEY_BYTES], const char *key_option, const char *state_option, bool lend_key)
+{
+	char state[PATH_MAX], file[PATH_MAX];
+
+	if (state_default(state, sizeof(state), state_option) < 0 || state_path(file, sizeof(file), state, STATE_PLACEHOLDER_KEY) < 0) {
+		log_error("no usable state directory for the placeholder key: give --state DIR");
+		return -1;
+	}
+	if (lend_key && !key_option && !getenv("SLAPENIR_KEY_FILE") && access(file, F_OK) != 0)
+		return RAND_bytes(key, KEY_BYTES) == 1 ? 0 : -1;
+	return key_load(key, key_option, state);
+}
+
+struct policy *verb_load_policy(const char *file, const char *key_option, const char *state_option, bool lend_key, struct report *r)
+{
+	struct policy_options o = {.file = file};
+	struct policy *p = NULL;
+	uint8_t key[KEY_BYTES];
+
+	if (secret_process_harden() < 0)
+		log_error("this process cannot be closed to debuggers and core dumps");
+	else if (find_key(key, key_option, state_option, lend_key) == 0) {
+		o.key = key;
+		p = policy_load(&o, r);
+	}
+	OPENSSL_cleanse(key, sizeof(key));
+	return p;
+}
