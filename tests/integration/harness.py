@@ -108,7 +108,8 @@ class Gateway:
         self.state, self.policy = f"{folder}/state", f"{folder}/policy.yaml"
         self.address = variables.pop("LISTEN", None) or f"127.0.0.1:{ports.free_port()}"
         self.variables = dict(POLICY=self.policy, LISTEN=self.address, STATE=self.state, WORKERS=str(workers), BUILD=build, **variables)
-        self.environment, self.output = dict(os.environ, **(environment or {})), ""
+        outer = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}  # of the `make test` around
+        self.environment, self.output = dict(outer, **(environment or {})), ""
         self.write_tokens(self.values)
         self.write_policy(policy)
 
