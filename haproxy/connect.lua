@@ -14,10 +14,10 @@ core.register_action("connect_accept", { "tcp-req" }, function(txn)
 end)
 
 -- A process that has just started (a hitless reload makes one) takes connections before its canary has answered, a moment later.
-core.register_action("wait_until_serving", { "tcp-req" }, function(txn)
+core.register_action("wait_for_canary", { "tcp-req" }, function()
+	local canary = core.backends["canary"].servers["canary"]
 	for _ = 1, 150 do
-		local ready = txn.f:slapenir_ready()
-		if ready == true or ready == 1 then
+		if canary:get_stats()["check_status"] == "L7OK" then
 			return
 		end
 		core.msleep(20)

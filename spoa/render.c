@@ -295,9 +295,8 @@ static int stage_refusals(struct render *c)
 
 	for (code = REFUSAL_NONE + 1; code < REFUSAL_COUNT; code++) {
 		buf_printf(&out, "%s ", refusal_get(code)->code);
-		if (refusal_json(&out, code, NULL, NULL) < 0)
+		if (refusal_json(&out, code, NULL, NULL) < 0) /* ends in a newline */
 			rc = -1;
-		buf_printf(&out, "\n");
 	}
 	/* not a refusal, so without a code */
 	buf_printf(&out, "unreachable {\"how_to_mend\":\"the upstream takes no connection; see that it runs and that the gateway "
