@@ -72,7 +72,9 @@ static const char *check_module(struct buf *said)
 	fd = mkstemp(cfg);
 	if (fd < 0)
 		return "/tmp cannot be written";
-	status = dprintf(fd, "global\n\tlua-load %s\n", load) < 0 ? -1 : 0;
+	/* a configuration without a listener is not accepted; nothing listens, as it is only checked */
+	status = dprintf(fd, "global\n\tlua-load %s\nlisten nothing\n\tmode tcp\n\ttimeout client 1s\n\ttimeout server 1s\n\ttimeout connect 1s\n"
+	                     "\tbind unix@/nonexistent\n", load) < 0 ? -1 : 0;
 	close(fd);
 	setenv("SLAPENIR_MODULE", module, 1);
 	if (status == 0)

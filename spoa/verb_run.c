@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "config.h"
 #include "home.h"
 #include "jail.h"
 #include "log.h"
@@ -293,14 +294,18 @@ static int make_material(struct run *r, char *trust, size_t trust_size)
 /* HAProxy on the listener of the sandbox's network, in ours. */
 static int start_forwarder(struct run *r, int listener)
 {
-	char cfg[PATH_MAX], pem[PATH_MAX + 16], admin[PATH_MAX + 16], ca[PATH_MAX];
+	char cfg[PATH_MAX], pem[PATH_MAX + 16], admin[PATH_MAX + 16], ca[PATH_MAX], *path;
 
 	if (home_path(cfg, sizeof(cfg), "agent/forwarder.cfg") < 0 || state_path(ca, sizeof(ca), r->gateway.state, STATE_CA_CRT) < 0)
 		return -1;
 	snprintf(pem, sizeof(pem), "%s/agent.pem", r->forwarder);
 	snprintf(admin, sizeof(admin), "%s/admin.sock", r->forwarder);
+	path = getenv("PATH");
 	r->forwarder_pid = fork();
 	if (r->forwarder_pid == 0) {
+		/* the caller's environment holds real secrets, and nothing of them is needed here */
+		clearenv();
+		setenv("PATH", path ? path : "/usr/sbin:/usr/bin", 1);
 		if (listener != 3)
 			dup2(listener, 3);
 		else
@@ -317,33 +322,66 @@ static int start_forwarder(struct run *r, int listener)
 	return r->forwarder_pid > 0 ? 0 : -1;
 }
 
-/* What must stay out of sight: this run's state, other states, the policy and the token files that it names. */
-static int hide(struct run *r, struct list *hidden)
+static int hide(struct run *r, const char *path)
 {
-	static char fallback[PATH_MAX];
+	struct jail *j = &r->jail;
+	char real[PATH_MAX];
+	size_t at = r->strings.len;
 
-	if (state_default(fallback, sizeof(fallback), NULL) == 0 && push(hidden, fallback, "hidden") < 0)
+	if (!realpath(path, real))
+		return 0; /* it is not there, so it cannot be seen */
+	if (j->hidden_count == JAIL_PATHS_MAX || at + strlen(real) + 1 > r->strings.cap) {
+		log_error("more than %d token files: put them into one", JAIL_PATHS_MAX);
 		return -1;
-	if (push(hidden, r->gateway.state, "hidden") < 0 || push(hidden, r->policy_path, "hidden") < 0)
+	}
+	if (buf_append(&r->strings, real, strlen(real) + 1) < 0)
 		return -1;
+	j->hidden[j->hidden_count++] = (const char *)r->strings.p + at;
 	return 0;
+}
+
+/* What must stay out of sight: this run's state, the standing one, the policy and the token files that it names. */
+static int hide_all(struct run *r)
+{
+	char path[PATH_MAX];
+	struct report report = {0};
+	struct config c;
+	int rc = 0;
+
+	if (hide(r, r->gateway.state) < 0 || (state_default(path, sizeof(path), NULL) == 0 && hide(r, path) < 0))
+		return -1;
+	if (hide(r, r->policy_path) < 0 || config_load(&c, r->policy_path, &report) < 0)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < c.secret_count; i++) {
+		const char *file = c.secret[i].file.text;
+
+		if (!file)
+			continue;
+		if (file[0] == '/')
+			rc = hide(r, file);
+		else if (snprintf(path, sizeof(path), "%.*s/%s", (int)(strrchr(r->policy_path, '/') - r->policy_path), r->policy_path, file) <
+		         (int)sizeof(path))
+			rc = hide(r, path);
+		else
+			rc = -1;
+	}
+	config_free(&c);
+	report_deinit(&report);
+	return rc;
 }
 
 static int sandbox(struct run *r)
 {
-	struct list hidden = {0};
 	char trust[PATH_MAX];
 	int listener, go, status;
 	pid_t child;
 
-	if (make_material(r, trust, sizeof(trust)) < 0 || fill_environment(r) < 0 || hide(r, &hidden) < 0)
+	if (make_material(r, trust, sizeof(trust)) < 0 || fill_environment(r) < 0 || hide_all(r) < 0)
 		return 125;
 	r->jail.work = r->work;
 	r->jail.home = r->home;
 	r->jail.trust = trust;
 	r->jail.command = r->command;
-	memcpy(r->jail.hidden, hidden.v, sizeof(hidden.v[0]) * hidden.n);
-	r->jail.hidden_count = hidden.n;
 	memcpy(r->jail.writable, r->binds.v, sizeof(r->binds.v[0]) * r->binds.n);
 	r->jail.writable_count = r->binds.n;
 	if (jail_prepare(&r->jail, PROXY_PORT, &child, &go, &listener) < 0)
