@@ -16,6 +16,8 @@ static const struct verb {
 	{"doctor", verb_doctor, "what this machine lacks, and a canary secret through a real gateway"},
 	{"env", verb_env, "POLICY: the environment that a sandbox gets, KEY=placeholder"},
 	{"filter", verb_filter, "standard input to output through the rewriting that the gateway does"},
+	{"why", verb_why, "URL: what the policy would do with a request, and by which line"},
+	{"refusals", verb_refusals, "the table of refusals, as docs/refusals.md"},
 	{"render", verb_render, "POLICY: write HAProxy's part of it"},
 	{"run", verb_run, "-- COMMAND: in a sandbox whose only way out is a gateway of its own"},
 	{"spoa", verb_spoa, "the agent: a master and its workers, answering HAProxy"},

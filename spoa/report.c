@@ -32,10 +32,12 @@ void report_warning(struct report *r, const char *file, unsigned line, const cha
 {
 	va_list ap;
 
+	r->warnings++;
+	if (r->no_warnings)
+		return;
 	va_start(ap, fmt);
 	put_line(r, file, line, "warning: ", fmt, ap);
 	va_end(ap);
-	r->warnings++;
 }
 
 void report_left_out(struct report *r, const char *file, unsigned line, const char *fmt, ...)

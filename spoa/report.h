@@ -5,6 +5,7 @@
 #ifndef SLAPENIR_REPORT_H
 #define SLAPENIR_REPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -14,6 +15,7 @@ struct report { /* zero-initialised */
 	struct buf text; /* lines */
 	unsigned errors, warnings;
 	unsigned left_out; /* secrets that cannot be used; everything else works without them */
+	bool no_warnings;  /* the caller's wish: they are counted only */
 };
 
 void report_error(struct report *r, const char *file, unsigned line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -12,11 +12,13 @@ int verb_env(int argc, char **argv);
 int verb_filter(int argc, char **argv);
 int verb_lift(int argc, char **argv);
 int verb_logs(int argc, char **argv);
+int verb_refusals(int argc, char **argv);
 int verb_reload(int argc, char **argv);
 int verb_render(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_spoa(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_suspend(int argc, char **argv);
+int verb_why(int argc, char **argv);
 
 #endif

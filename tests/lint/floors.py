@@ -8,7 +8,7 @@ import re
 
 FLOORS = [  # by module name; the first pattern that fits
     (0, "buf log json clock"),
-    (1, "ac* spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
+    (1, "ac* hostname path spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
         " config* tokens tree yaml* stage runtime leaf audit audit_record suspended ipc spread simd* scan*"),
     (2, "policy* rewrite* ledger audit_ledger audit_log catalogue* limits grant*"),
     (3, "session agent* render status generations* explain* quick_policy toolchain"),
