@@ -104,7 +104,7 @@ start_agent() {
 }
 
 start_proxy() {
-	"${HAPROXY:-haproxy}" -W -p "$state/haproxy.pid" "${config[@]}" -f "$state/haproxy/hosts.cfg" >> "$log" 2>&1 < /dev/null &
+	"${HAPROXY:-haproxy}" -W -S "$SLAPENIR_RUN/master.sock,mode,600" -p "$state/haproxy.pid" "${config[@]}" -f "$state/haproxy/hosts.cfg" >> "$log" 2>&1 < /dev/null &
 	proxy=$!
 }
 

@@ -19,9 +19,11 @@
 #include "stage.h"
 #include "state.h"
 
+enum { WORKERS_MAX = 256 }; /* of HAProxy, those of earlier reloads included */
+
 struct paths {
 	char dir[PATH_MAX], ca_dir[PATH_MAX], pid[PATH_MAX];
-	char stats[PATH_MAX + 16], revocation[PATH_MAX + 16], check[PATH_MAX + 16], map[PATH_MAX + 16], list[PATH_MAX + 16];
+	char stats[PATH_MAX + 16], master[PATH_MAX + 16], revocation[PATH_MAX + 16], check[PATH_MAX + 16], map[PATH_MAX + 16], list[PATH_MAX + 16];
 };
 
 /* What a commit is going to change. Lists of file names, one a line. */
@@ -42,6 +44,7 @@ static int find_paths(struct paths *p, const char *state, struct report *r)
 		return -1;
 	}
 	snprintf(p->stats, sizeof(p->stats), "%s/stats.sock", run);
+	snprintf(p->master, sizeof(p->master), "%s/master.sock", run);
 	snprintf(p->revocation, sizeof(p->revocation), "%s/revocation", p->dir);
 	snprintf(p->check, sizeof(p->check), "%s/check.sh", p->dir);
 	snprintf(p->map, sizeof(p->map), "%s/hosts.map", p->dir);
@@ -151,6 +154,7 @@ enum leaf_change { LEAF_ADD, LEAF_REPLACE, LEAF_REMOVE };
 static int tell_leaves(const struct paths *p, const struct buf *names, enum leaf_change change)
 {
 	struct span rest = buf_span(names), line;
+	struct runtime now = {.socket = p->stats};
 	char path[2 * PATH_MAX];
 	int rc = 0;
 
@@ -161,11 +165,11 @@ static int tell_leaves(const struct paths *p, const struct buf *names, enum leaf
 		if (change != LEAF_REMOVE)
 			rc = slurp(path, &pem);
 		if (rc == 0 && change == LEAF_ADD)
-			rc = runtime_add_leaf(p->stats, p->list, path, buf_span(&pem));
+			rc = runtime_add_leaf(&now, p->list, path, buf_span(&pem));
 		else if (rc == 0 && change == LEAF_REPLACE)
-			rc = runtime_replace_leaf(p->stats, path, buf_span(&pem));
+			rc = runtime_replace_leaf(&now, path, buf_span(&pem));
 		else if (rc == 0)
-			rc = runtime_remove_leaf(p->stats, p->list, path);
+			rc = runtime_remove_leaf(&now, p->list, path);
 		buf_deinit(&pem);
 	}
 	return rc;
@@ -174,6 +178,7 @@ static int tell_leaves(const struct paths *p, const struct buf *names, enum leaf
 /* Certificates of new hosts before the map that lets requests through, those of old ones after it. */
 static int tell_runtime(const struct paths *p, const struct diff *d)
 {
+	struct runtime now = {.socket = p->stats};
 	struct buf map = {0};
 	int rc;
 
@@ -181,20 +186,21 @@ static int tell_runtime(const struct paths *p, const struct diff *d)
 	if (rc == 0)
 		rc = tell_leaves(p, &d->replaced, LEAF_REPLACE);
 	if (rc == 0 && d->map)
-		rc = slurp(p->map, &map) < 0 ? -1 : runtime_replace_map(p->stats, p->map, buf_span(&map));
+		rc = slurp(p->map, &map) < 0 ? -1 : runtime_replace_map(&now, p->map, buf_span(&map));
 	if (rc == 0)
 		rc = tell_leaves(p, &d->removed, LEAF_REMOVE);
 	buf_deinit(&map);
 	return rc;
 }
 
-/* The running process gets CRL and revoked serials even if a new one is about to start: tunnels that are open stay with it. */
+/* All workers get CRL and revoked serials, also one that a new one is about to replace and those that were replaced before:
+ * tunnels that are open stay with them. */
 static int tell_revoked(const struct paths *p, struct report *r)
 {
 	struct buf names = {0}, crl = {0}, serials = {0};
 	char path[2][PATH_MAX];
 	struct span rest, line;
-	int rc = -1;
+	int pids[WORKERS_MAX], count, rc = -1;
 
 	if (slurp(p->revocation, &names) < 0)
 		goto out;
@@ -204,10 +210,20 @@ static int tell_revoked(const struct paths *p, struct report *r)
 			goto out;
 		snprintf(path[i], sizeof(path[i]), "%.*s", (int)line.len, (const char *)line.p);
 	}
-	if (slurp(path[0], &crl) == 0 && slurp(path[1], &serials) == 0 &&
-	    runtime_replace_crl(p->stats, path[0], buf_span(&crl)) == 0 &&
-	    runtime_replace_map(p->stats, path[1], buf_span(&serials)) == 0)
-		rc = 0;
+	if (slurp(path[0], &crl) < 0 || slurp(path[1], &serials) < 0)
+		goto out;
+	count = runtime_workers(p->master, pids, WORKERS_MAX);
+	rc = count < 1 ? -1 : 0;
+	for (int i = 0; i < count; i++) {
+		struct runtime worker = {.socket = p->master};
+
+		snprintf(worker.prefix, sizeof(worker.prefix), "@!%d ", pids[i]);
+		/* one that has ended meanwhile does not count */
+		if ((runtime_replace_crl(&worker, path[0], buf_span(&crl)) < 0 ||
+		     runtime_replace_map(&worker, path[1], buf_span(&serials)) < 0) &&
+		    kill(pids[i], 0) == 0)
+			rc = -1;
+	}
 out:
 	if (rc < 0)
 		report_error(r, p->revocation, 0, "the list of revoked certificates could not be given to HAProxy; see that it runs");
