@@ -137,17 +137,24 @@ static void report(struct scanner *sc, uint32_t state, struct found f)
 	}
 }
 
-/* Both stand at the same place in the same state: have they come the same way, as far as the state remembers? */
-static bool same_start(const struct scanner *sc, size_t at, uint32_t state, uint32_t a, uint32_t b, bool base64)
+/* Have two threads that stand at `at` come the same way over the last n characters? Only then one of them is enough: the same bytes can
+ * be spelled in two ways from the same start, and an occurrence that begins in between may begin at two places. */
+static bool same_way(const struct scratch *s, size_t at, uint32_t a, uint32_t b, size_t n)
 {
-	size_t n;
+	while (a != b) {
+		const struct record *x = a == RECORD_NONE ? NULL : &s->records[a], *y = b == RECORD_NONE ? NULL : &s->records[b];
+		bool x_in = x && at - (x->at + x->unit.len) < n, y_in = y && at - (y->at + y->unit.len) < n;
 
-	if (a == b)
-		return true;
-	n = ac_depth(sc->ac, state);
-	if (base64)
-		n = (8 * n + 5 + 5) / 6;
-	return start_of(sc->scratch, at, a, n) == start_of(sc->scratch, at, b, n);
+		if (!x_in && !y_in)
+			return true;
+		if (x_in != y_in || x->at != y->at || x->unit.len != y->unit.len)
+			return false;
+		n -= at - (x->at + x->unit.len) + x->chars;
+		at = x->at;
+		a = x->prev;
+		b = y->prev;
+	}
+	return true;
 }
 
 static void text_push(struct scanner *sc, size_t at, uint32_t state, uint32_t record)
@@ -156,7 +163,7 @@ static void text_push(struct scanner *sc, size_t at, uint32_t state, uint32_t re
 	unsigned i;
 
 	for (i = 0; i < slot->texts; i++)
-		if (slot->text[i].state == state && same_start(sc, at, state, slot->text[i].record, record, false))
+		if (slot->text[i].state == state && same_way(sc->scratch, at, slot->text[i].record, record, ac_depth(sc->ac, state)))
 			return;
 	if (slot->texts == TEXT_MAX) {
 		sc->failed = true;
@@ -186,14 +193,14 @@ static bool base64_same(const struct scanner *sc, size_t at, const struct base64
 {
 	unsigned f;
 
-	if (a->last != b->last || a->wrapped != b->wrapped || (a->count < 2) != (b->count < 2))
+	if (a->last != b->last || a->wrapped != b->wrapped || !same_way(sc->scratch, at, a->record, b->record, 1))
 		return false;
 	for (f = 0; f < 4; f++) { /* the phases are counted from the beginning of the run, so turn b's into a's */
 		uint32_t state = a->state[(a->count + f) % 4];
 
 		if (state != b->state[(b->count + f) % 4])
 			return false;
-		if (state != AC_ROOT && !same_start(sc, at, state, a->record, b->record, true))
+		if (state != AC_ROOT && !same_way(sc->scratch, at, a->record, b->record, (8 * ac_depth(sc->ac, state) + 10) / 6))
 			return false;
 	}
 	return true;
@@ -202,6 +209,14 @@ static bool base64_same(const struct scanner *sc, size_t at, const struct base64
 static bool base64_idle(const struct base64_thread *t)
 {
 	return (t->state[0] | t->state[1] | t->state[2] | t->state[3]) == AC_ROOT;
+}
+
+/* What of a thread's way still matters: without a state only its last character, whose bits may be the first of an occurrence. */
+static uint32_t base64_way(const struct scanner *sc, size_t at, const struct base64_thread *t)
+{
+	const struct record *r = t->record == RECORD_NONE ? NULL : &sc->scratch->records[t->record];
+
+	return r && (!base64_idle(t) || r->at + r->unit.len == at) ? t->record : RECORD_NONE;
 }
 
 static void base64_push(struct scanner *sc, size_t at, const struct base64_thread *t)
@@ -217,7 +232,7 @@ static void base64_push(struct scanner *sc, size_t at, const struct base64_threa
 		return;
 	}
 	slot->base64[slot->base64s++] = *t;
-	if (at > sc->busy && !base64_idle(t))
+	if (at > sc->busy && (!base64_idle(t) || base64_way(sc, at, t) != RECORD_NONE))
 		sc->busy = at;
 }
 
@@ -226,10 +241,10 @@ static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, u
 {
 	size_t end = at + (u ? u->len : 1);
 	unsigned both = (unsigned)t.last << 6 | sextet, bits;
-	bool idle = base64_idle(&t);
-	uint32_t record = idle ? RECORD_NONE : t.record;
 
-	t.record = u ? record_add(sc, at, record, u, 1) : record;
+	t.record = base64_way(sc, at, &t);
+	if (u)
+		t.record = record_add(sc, at, t.record, u, 1);
 	if (t.count)
 		for (bits = 2; bits <= 6; bits += 2) {
 			uint32_t *state = &t.state[(t.count + 4 - bits / 2) % 4];
@@ -256,7 +271,7 @@ static void base64_wrap(struct scanner *sc, size_t at, struct base64_thread t)
 	u.len = (uint8_t)spelling_wrap(sc->in.p + at, end, &partial);
 	if (!u.len || carry_line_at(sc->in, at, sc->emitter->line) < CARRY_LINE_FULL)
 		return;
-	t.record = record_add(sc, at, base64_idle(&t) ? RECORD_NONE : t.record, &u, 0);
+	t.record = record_add(sc, at, base64_way(sc, at, &t), &u, 0);
 	t.wrapped = true;
 	base64_push(sc, at + u.len, &t);
 }
@@ -303,23 +318,48 @@ static void hex_at(struct scanner *sc, size_t at)
 		report(sc, *state, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at - 1, .record = RECORD_NONE, .lane = LANE_HEX});
 }
 
-static void scan_at(struct scanner *sc, size_t at)
+/* Big endian: only from its beginning on, or after another such unit. The zero byte in front of a character would else as well be the
+ * one behind the character before it, and each place in a text would be one where the reading can change. */
+static bool big_endian_goes_on(const struct scanner *sc, size_t at, const struct text_thread *t)
+{
+	const struct record *r = t->record == RECORD_NONE ? NULL : &sc->scratch->records[t->record];
+
+	return r && r->at + r->unit.len == at && r->unit.kind == SPELLING_UTF16 && sc->in.p[r->at] == 0;
+}
+
+static void text_at(struct scanner *sc, size_t at, const struct unit *units, unsigned n)
 {
 	static const struct text_thread root = {AC_ROOT, RECORD_NONE};
-	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
 	struct slot *slot = &sc->slot[at % SLOTS];
 	const struct text_thread *threads = slot->texts ? slot->text : &root;
-	unsigned count = slot->texts ? slot->texts : 1, n = 0, i, j;
-	struct unit units[SPELLING_UNITS_AT];
-	bool partial = false;
+	unsigned count = slot->texts ? slot->texts : 1, i, j;
 
-	if (spelling_intro[*p] || (p + 1 < end && p[1] == 0))
-		n = spelling_units(p, end, units, &partial);
+	if (sc->in.p[at] == 0) { /* at most a big endian unit: no value holds a zero byte */
+		for (i = 0; i < slot->texts && n; i++)
+			if (big_endian_goes_on(sc, at, &threads[i]))
+				text_step(sc, at, threads[i], units);
+		if (n)
+			text_step(sc, at, root, units);
+		return;
+	}
 	for (i = 0; i < count; i++) {
 		text_step(sc, at, threads[i], NULL);
 		for (j = 0; j < n; j++)
 			text_step(sc, at, threads[i], &units[j]);
 	}
+}
+
+static void scan_at(struct scanner *sc, size_t at)
+{
+	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
+	struct slot *slot = &sc->slot[at % SLOTS];
+	struct unit units[SPELLING_UNITS_AT];
+	bool partial = false;
+	unsigned n = 0;
+
+	if (spelling_intro[*p] || (p + 1 < end && p[1] == 0))
+		n = spelling_units(p, end, units, &partial);
+	text_at(sc, at, units, n);
 	base64_at(sc, at, units, n);
 	hex_at(sc, at);
 	slot->texts = slot->base64s = 0;
@@ -334,9 +374,19 @@ static bool scan_idle(const struct scanner *sc, size_t at)
 	if (sc->busy > at || slot->texts || sc->hex[0] != AC_ROOT || sc->hex[1] != AC_ROOT)
 		return false;
 	for (i = 0; i < slot->base64s; i++)
-		if (!base64_idle(&slot->base64[i]))
+		if (!base64_idle(&slot->base64[i]) || base64_way(sc, at, &slot->base64[i]) != RECORD_NONE)
 			return false;
 	return true;
+}
+
+static void forget_records(struct scanner *sc, size_t at)
+{
+	struct slot *slot = &sc->slot[at % SLOTS];
+	unsigned i;
+
+	for (i = 0; i < slot->base64s; i++)
+		slot->base64[i].record = RECORD_NONE;
+	sc->scratch->records_used = 0;
 }
 
 enum rewrite_result scan(const struct ac *ac, const struct pattern *patterns, struct emitter *e, struct scratch *s)
@@ -361,7 +411,7 @@ enum rewrite_result scan(const struct ac *ac, const struct pattern *patterns, st
 			result = emit_found(e, s);
 			if (result != REWRITE_OK)
 				return result;
-			s->records_used = 0;
+			forget_records(&sc, at);
 		}
 		scan_at(&sc, at);
 		if (sc.failed)
