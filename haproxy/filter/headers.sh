@@ -17,6 +17,7 @@ say() { echo "headers.sh: $*" >&2; }
 
 [ -n "$version" ] || { say "no haproxy found; install it: apt-get install haproxy"; exit 1; }
 mkdir -p "$(dirname "$dir")"
+dir=$(realpath -m "$dir") # apt takes a relative path as one below its own directories
 work=$(mktemp -d "$dir.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
