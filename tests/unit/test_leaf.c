@@ -24,7 +24,7 @@ static void at(char out[PATH_MAX], const char *name)
 	snprintf(out, PATH_MAX, "%s/%s", dir, name);
 }
 
-static int make_ca(void **state)
+static int open_ca(void **state)
 {
 	char command[PATH_MAX];
 	const char *why;
@@ -190,5 +190,5 @@ int main(void)
 		cmocka_unit_test(leaf_ca_open__without_its_key__says_which_file),
 	};
 
-	return cmocka_run_group_tests(tests, make_ca, remove_ca);
+	return cmocka_run_group_tests(tests, open_ca, remove_ca);
 }
