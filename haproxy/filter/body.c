@@ -5,6 +5,8 @@
  */
 #include "filter.h"
 
+enum { ROOM_FOR_HEAD = 128 }; /* a head that is still held may get another length */
+
 /* A chunk that lies in several blocks is put together here; the next one overwrites it. */
 static __thread struct buf scratch;
 
@@ -100,6 +102,7 @@ size_t body_insert(struct htx *htx, size_t offset, struct span bytes)
 	struct htx_blk *blk = at.blk;
 	struct ist v;
 
+	room = room > ROOM_FOR_HEAD ? room - ROOM_FOR_HEAD : 0;
 	if (bytes.len > room)
 		bytes.len = room;
 	if (!bytes.len)

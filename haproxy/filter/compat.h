@@ -73,6 +73,17 @@ static inline void compat_stop_input(struct channel *chn)
 #endif
 }
 
+/* What is marked for output goes out now. HAProxy would hold it up to 200 ms (MSG_MORE), because where a filter works
+ * on the data more is always to be expected: the end of SSE. */
+static inline void compat_send_now(struct channel *chn)
+{
+#ifdef CF_SEND_DONTWAIT
+	chn->flags |= CF_SEND_DONTWAIT;
+#else
+	chn_prod(chn)->flags |= SC_FL_SND_ASAP;
+#endif
+}
+
 /* A body's length is about to change: nobody may count on what remained of it. */
 static inline void compat_forget_length(struct channel *chn, struct htx *htx)
 {

@@ -283,9 +283,10 @@ int head_make_chunked(struct stream *s, struct http_msg *msg)
 	compat_forget_length(msg->chn, htx);
 	msg->flags &= ~HTTP_MSGF_CNT_LEN;
 	if ((msg->chn->flags & CF_ISRESP) && !(STREAM_TXN(s)->req.flags & HTTP_MSGF_VER_11)) {
-		/* an HTTP/1.0 client knows no chunks: the end of the connection delimits */
+		/* An HTTP/1.0 client knows no chunks: the end of the connection delimits. Only the start line says so: from the
+		 * server the end is known as before, and it need not close. */
 		head_remove(htx, "transfer-encoding");
-		msg->flags &= ~(HTTP_MSGF_TE_CHNK | HTTP_MSGF_XFER_LEN);
+		msg->flags &= ~HTTP_MSGF_TE_CHNK;
 		sl = http_get_stline(htx);
 		sl->flags &= ~(HTX_SL_F_CLEN | HTX_SL_F_CHNK | HTX_SL_F_XFER_ENC | HTX_SL_F_XFER_LEN);
 		return 0;

@@ -27,9 +27,16 @@ static struct htx *htx_of(const struct window *w)
 	return htxbuf(&w->msg->chn->buf);
 }
 
+/* While the head is held: the body is all that follows it. */
+static void find_body(struct window *w)
+{
+	w->offset = co_data(w->msg->chn) + http_get_hdrs_size(htx_of(w));
+	w->len = htx_of(w)->data - w->offset;
+}
+
 static bool is_closed(const struct window *w)
 {
-	return !(w->msg->flags & HTTP_MSGF_XFER_LEN) && compat_input_closed(w->msg->chn);
+	return w->side->until_close && compat_input_closed(w->msg->chn);
 }
 
 static enum go stop_with(const struct window *w, enum refusal_code code)
@@ -160,9 +167,8 @@ static enum go take_head(struct window *w, const struct answer *a)
 	if (head_apply(htx_of(w), a, &credential) < 0)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	note_canary(w, a, credential);
-	if (!(a->flags & ANSWER_F_CHUNKED))
+	if (!side->length_may_change)
 		return GO_ON;
-	side->length_may_change = true;
 	if (flags & EXCHANGE_F_HEAD_REQUEST)
 		head_remove(htx_of(w), "content-length");
 	else if (!(flags & EXCHANGE_F_BODYLESS) && !side->whole && head_make_chunked(w->s, w->msg) < 0)
@@ -229,11 +235,15 @@ static enum go take_answer(struct window *w, const struct answer *a, const struc
 		return take_trailers(w, a);
 	if (!(flags & EXCHANGE_F_HEAD))
 		note_canary(w, a, false);
-	/* first the chunk, then the head: a change of the head moves the body */
-	go = take_chunk(w, a, v);
-	if (go == GO_ON && (flags & EXCHANGE_F_HEAD))
+	if ((flags & EXCHANGE_F_HEAD) && !(flags & EXCHANGE_F_LATE_HEAD) && (a->flags & ANSWER_F_CHUNKED))
+		side->length_may_change = true;
+	if (flags & EXCHANGE_F_HEAD) {
+		/* before the chunk, which takes what room there is */
 		go = take_head(w, a);
-	return go;
+		if (!w->f)
+			find_body(w);
+	}
+	return go == GO_ON ? take_chunk(w, a, v) : go;
 }
 
 static enum go step_ask(struct window *w)
@@ -273,10 +283,28 @@ static enum go flush_rest(struct window *w)
 	resized(w, (long)n);
 	if (side->rest_sent < side->rest.len) {
 		w->msg->chn->flags |= CF_WAKE_WRITE;
+		/* what is marked for output may be sent within this very pass, which wakes nobody */
+		if (n)
+			task_wakeup(w->s->task, TASK_WOKEN_MSG);
 		return GO_WAIT;
 	}
 	buf_deinit(&side->rest);
 	side->rest_sent = 0;
+	return GO_ON;
+}
+
+/* The server's close ended the body; towards the client, where it is chunked by now, an end must be said. */
+static enum go mark_end(struct window *w)
+{
+	struct htx *htx = htx_of(w);
+
+	if (!is_closed(w) || !(w->msg->flags & HTTP_MSGF_XFER_LEN) || (htx->flags & HTX_FL_EOM) ||
+	    b_is_null(&w->msg->chn->buf) || !htx_add_endof(htx, HTX_BLK_EOT))
+		return GO_WAIT;
+	htx->flags |= HTX_FL_EOM;
+	htx_to_buf(htx, &w->msg->chn->buf);
+	resized(w, 1);
+	w->side->decided++;
 	return GO_ON;
 }
 
@@ -291,7 +319,7 @@ static enum go finish(struct window *w, const struct view *v)
 		return GO_ON;
 	}
 	if (!v->trailers)
-		return GO_WAIT;
+		return mark_end(w);
 	if (trailers_serialize(&side->head, htx_of(w), v->next) < 0 || ask_room(side, side->head.len) < 0)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	pf = shapes_current(w->flow);
@@ -383,7 +411,7 @@ static bool ended_early(const struct window *w)
 {
 	const struct htx *htx = htx_of(w);
 
-	return (w->msg->flags & HTTP_MSGF_XFER_LEN) && compat_input_closed(w->msg->chn) && !(htx->flags & HTX_FL_EOM) &&
+	return !w->side->until_close && compat_input_closed(w->msg->chn) && !(htx->flags & HTX_FL_EOM) &&
 	       !w->side->ask.pending && !w->side->rest.len && w->offset + w->len == htx->data;
 }
 
@@ -408,7 +436,12 @@ int message_payload(struct stream *s, struct filter *f, struct http_msg *msg, un
 		w.side->reset = true;
 		return -1;
 	}
+	/* were all of the buffer marked for output, HAProxy would take the message for ended */
+	if (forward && w.side->rest.len && offset + forward == htxbuf(&msg->chn->buf)->data)
+		forward--;
 	w.side->decided -= forward;
+	if (forward)
+		compat_send_now(msg->chn);
 	return (int)forward;
 }
 
@@ -448,8 +481,8 @@ static enum go start(struct window *w)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	if (w->dir == REQ && head_remove(htx, "expect"))
 		side->expects_100 = (w->msg->flags & HTTP_MSGF_VER_11) && !(htx->flags & HTX_FL_EOM);
-	w->offset = co_data(w->msg->chn) + http_get_hdrs_size(htx);
-	w->len = htx->data - w->offset;
+	side->until_close = !(w->msg->flags & HTTP_MSGF_XFER_LEN);
+	find_body(w);
 	if (head_serialize(&side->head, htx, w->dir) < 0 || ask_room(side, side->head.len) < 0)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	look(w, &v, limit_of(side, side->head.len));
@@ -585,9 +618,9 @@ static int release(struct window *w)
 		return -1;
 	}
 	side->head_left = true;
+	compat_send_now(w->msg->chn);
 	htx = htx_of(w);
-	w->offset = co_data(w->msg->chn) + http_get_hdrs_size(htx);
-	w->len = htx->data - w->offset;
+	find_body(w);
 	if ((htx->flags & HTX_FL_EOM) && !side->rest.len && !side->ask.pending) {
 		struct view v;
 
@@ -611,11 +644,9 @@ int message_headers(struct stream *s, struct filter *f, struct http_msg *msg)
 	enum go go = GO_ON;
 
 	while (go == GO_ON) {
-		struct htx *htx = htxbuf(&msg->chn->buf);
 		struct window w = {s, flow, NULL, msg, side, dir, 0, 0};
 
-		w.offset = co_data(msg->chn) + http_get_hdrs_size(htx);
-		w.len = htx->data - w.offset;
+		find_body(&w);
 		switch (side->phase) {
 		case PHASE_NEW:
 			go = start(&w);

@@ -10,7 +10,8 @@ HAPROXY_HEADERS = $(BUILD)/haproxy-headers/$(HAPROXY_VERSION)
 
 FILTER_SRC = $(wildcard haproxy/filter/*.c)
 # all that the filter takes of spoa/: pure code that knows no secret
-FILTER_SPOA = buf carry exchange json refusal $(notdir $(basename $(wildcard spoa/shape*.c spoa/prefilter*.c)))
+FILTER_SPOA = buf carry exchange json refusal spelling token_formats \
+	$(notdir $(basename $(wildcard spoa/shape*.c spoa/prefilter*.c)))
 FILTER_OBJ = $(FILTER_SRC:%.c=$(BUILD)/filter/$(HAPROXY_VERSION)/%.o) \
 	$(FILTER_SPOA:%=$(BUILD)/filter/$(HAPROXY_VERSION)/spoa/%.o)
 # HAProxy's own dialect in its own headers; ours is checked like the rest

@@ -241,6 +241,13 @@ static bool name_is_plain(struct span name)
 	return bsearch(&name, plain_names, sizeof(plain_names) / sizeof(*plain_names), sizeof(*plain_names), compare_name);
 }
 
+/* Paths that a policy's prefixes could be read around are judged each time, TRACE too. */
+static bool is_odd_request(const struct head *h)
+{
+	return span_is(h->method, "TRACE") || memchr(h->uri.p, '%', h->uri.len) || memmem(h->uri.p, h->uri.len, "..", 2) ||
+	       memchr(h->uri.p, '\\', h->uri.len);
+}
+
 bool shapes_head_is_clean(struct flow *flow, struct span head)
 {
 	const struct prefilter *pf = shapes_current(flow);
@@ -252,7 +259,7 @@ bool shapes_head_is_clean(struct flow *flow, struct span head)
 	/* a length between two values can join nothing: every value is there in one piece */
 	if (!pf || head_decode(&h, head) < 0 || prefilter_candidate(pf, head, true))
 		return false;
-	if (h.kind == HEAD_RESPONSE && h.status == 206)
+	if ((h.kind == HEAD_RESPONSE && h.status == 206) || (h.kind == HEAD_REQUEST && is_odd_request(&h)))
 		return false;
 	rest = h.fields;
 	while ((more = head_next_field(&f, &rest)) == 1)
