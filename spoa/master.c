@@ -191,6 +191,7 @@ static const char *compile(struct master *m, bool even_if_same, struct policy **
 	report_print(&m->report, stderr);
 	if (!*next)
 		return "the policy is refused";
+	process_wipe_environment(); /* `env:` values are in the policy now, and no worker is forked yet */
 	if (m->o->tls.cert) {
 		SSL_CTX *tls = listen_tls_new(&m->o->tls);
 
@@ -586,7 +587,6 @@ int master_run(const struct master_options *o)
 		watch(&m);
 		m.status = 0;
 		why = reload(&m, true);
-		process_wipe_environment();
 		if (why) {
 			log_error("cannot start: %s", why);
 			m.status = 1;
