@@ -67,21 +67,29 @@ static int fail(struct parser *p, unsigned line, const char *what)
 	return -1;
 }
 
+static const char alias_refused[] =
+	"aliases (*name) are not allowed in a policy: write the value out; quote it if it is a wildcard, \"*.example.com\"";
+
+static int fail_yaml(struct parser *p)
+{
+	const yaml_parser_t *y = &p->yaml;
+	unsigned line = (unsigned)(y->problem_mark.line ? y->problem_mark.line : y->context_mark.line) + 1;
+
+	if (y->error == YAML_MEMORY_ERROR)
+		return fail(p, 0, "out of memory");
+	if (y->context && strstr(y->context, "alias"))
+		return fail(p, line, alias_refused);
+	report_error(p->r, p->file, line, "not valid YAML: %s%s%s; mend the line or quote its text", y->problem ? y->problem : "unreadable",
+	             y->context ? " " : "", y->context ? y->context : "");
+	return -1;
+}
+
 static int next_event(struct parser *p)
 {
 	if (p->have_event)
 		yaml_event_delete(&p->event);
-	p->have_event = false;
-	if (!yaml_parser_parse(&p->yaml, &p->event)) {
-		if (p->yaml.error == YAML_MEMORY_ERROR)
-			return fail(p, 0, "out of memory");
-		report_error(p->r, p->file, (unsigned)(p->yaml.problem_mark.line ? p->yaml.problem_mark.line : p->yaml.context_mark.line) + 1,
-		             "not valid YAML: %s%s%s; mend the line or quote its text", p->yaml.problem ? p->yaml.problem : "unreadable",
-		             p->yaml.context ? " " : "", p->yaml.context ? p->yaml.context : "");
-		return -1;
-	}
-	p->have_event = true;
-	return 0;
+	p->have_event = yaml_parser_parse(&p->yaml, &p->event);
+	return p->have_event ? 0 : fail_yaml(p);
 }
 
 static int refuse_properties(struct parser *p, const yaml_char_t *anchor, const yaml_char_t *tag)
@@ -148,7 +156,7 @@ static struct node *read_node(struct parser *p, unsigned depth);
 static int read_key(struct parser *p, struct node *key)
 {
 	if (p->event.type == YAML_ALIAS_EVENT)
-		return fail(p, event_line(p), "aliases (*name) are not allowed in a policy: write the value out; quote it if it is a wildcard, \"*.example.com\"");
+		return fail(p, event_line(p), alias_refused);
 	if (p->event.type != YAML_SCALAR_EVENT)
 		return fail(p, event_line(p), "a key must be a string");
 	key->key_line = event_line(p);
@@ -214,7 +222,7 @@ static struct node *read_node(struct parser *p, unsigned depth)
 		rc = refuse_properties(p, p->event.data.sequence_start.anchor, p->event.data.sequence_start.tag);
 		break;
 	default:
-		rc = fail(p, n->line, "aliases (*name) are not allowed in a policy: write the value out; quote it if it is a wildcard, \"*.example.com\"");
+		rc = fail(p, n->line, alias_refused);
 	}
 	if (rc == 0 && n->kind != NODE_SCALAR)
 		rc = read_children(p, n, depth + 1);
