@@ -334,6 +334,8 @@ enum policy_bar policy_secret_bar(const struct policy *p, const struct policy_re
 
 	if (!policy_agent_may_use(p, q->agent, entry))
 		return BAR_AGENT;
+	if (entry == p->canary)
+		return is_canary(p, q->agent, q->host) ? BAR_NONE : BAR_HOST;
 	host = canonical(&h, q->host) ? find_host(p, &h, false) : POLICY_NONE;
 	if (host == POLICY_NONE || !is_bound(p, host, entry))
 		return q->plain ? BAR_PLAIN : BAR_HOST;
