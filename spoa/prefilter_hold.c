@@ -21,8 +21,8 @@ static size_t over_wrap(struct span bytes, size_t end, unsigned line)
 /* Nothing that begins before it can go on to the end. */
 static size_t tail_start(const struct prefilter *p, struct span bytes, unsigned line)
 {
-	/* without escapes and breaks hex is the longest spelling */
-	size_t most = 2 * p->longest + 2, longer = BYTES_PER_BYTE * p->longest + SLACK, at = bytes.len, before;
+	/* without escapes and breaks hex is the longest spelling; an escape shows by its first byte */
+	size_t most = 2 * p->longest + 2 + SPELLING_UNIT_MAX, longer = BYTES_PER_BYTE * p->longest + SLACK, at = bytes.len, before;
 
 	while (at && bytes.len - at < most) {
 		uint8_t c = bytes.p[at - 1];
