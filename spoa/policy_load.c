@@ -235,8 +235,9 @@ struct policy *policy_load(const struct policy_options *o, struct report *r)
 	if (rc == 0)
 		return b.p;
 	if (b.p)
-		shape_set_free(b.p->shapes);
-	secret_arena_free(b.arena);
+		policy_free(b.p);
+	else
+		secret_arena_free(b.arena);
 	return NULL;
 }
 
@@ -244,6 +245,7 @@ void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
+	rewriter_free(p->rewriter);
 	shape_set_free(p->shapes);
 	secret_arena_free(p->arena);
 }

@@ -140,31 +140,21 @@ static const char *chain_equal(struct rewriter *r, enum rewrite_match match, str
 	return !sorted ? "out of memory" : next ? NULL : arena_full;
 }
 
-static const char *shapes_build(struct rewriter *r)
+static const char *prefilter_build(struct rewriter *r)
 {
-	size_t at, offset, i, n = 0, pass;
-	struct shape line;
+	struct shape_set *set = shape_set_new();
+	bool full = !set;
+	size_t i;
 
-	for (pass = 0; pass < 2; pass++) {
-		for (i = n = 0; i < r->count; i++) {
-			const struct rewrite_entry *e = &r->entries[i];
+	for (i = 0; i < r->count && !full; i++) {
+		const struct rewrite_entry *e = &r->entries[i];
 
-			for (at = 0; shape_next_line(&e->shape, &at, &line, &offset); n++)
-				if (pass)
-					r->shapes[n] = line;
-			if (!e->given.len)
-				continue;
-			if (pass)
-				r->shapes[n] = (struct shape){.length = (uint16_t)e->given.len, .template_ = e->given.p};
-			n++;
-		}
-		if (!pass)
-			r->shapes = calloc(n + 1, sizeof(*r->shapes));
-		if (!r->shapes)
-			return "out of memory";
+		full = shape_set_add(set, &e->shape) < 0 || (e->given.len && shape_set_add_literal(set, e->given) < 0);
 	}
-	r->shape_count = n;
-	return NULL;
+	if (!full)
+		r->prefilter = prefilter_new(set);
+	shape_set_free(set);
+	return r->prefilter ? NULL : "out of memory";
 }
 
 struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_entry *entries, size_t count, const char **why)
@@ -175,7 +165,7 @@ struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_e
 	*why = arena_full;
 	if (!r || !keep_entries(r, arena, entries, count))
 		return NULL;
-	*why = shapes_build(r);
+	*why = prefilter_build(r);
 	for (d = 0; d < 3 && !*why; d++)
 		*why = chain_equal(r, d, arena);
 	for (d = 0; d < 2 && !*why; d++)
@@ -188,8 +178,6 @@ struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_e
 
 void rewriter_free(struct rewriter *r)
 {
-	if (!r)
-		return;
-	free(r->shapes);
-	r->shapes = NULL;
+	if (r) /* its arena may be sealed: nothing is written */
+		prefilter_free(r->prefilter);
 }
