@@ -4,7 +4,6 @@
 #include <strings.h>
 
 #include "rewrite_internal.h"
-#include "shape_walk.h"
 
 enum { STEP_MAX = 1 << 30 }; /* positions are 32 bits wide */
 
@@ -12,7 +11,7 @@ size_t hold_from(const struct rewriter *r, struct span in, size_t from, unsigned
 {
 	struct span tail = span_of(in.p + from, in.len - from);
 
-	return from + shape_walk_hold(r->shapes, r->shape_count, tail, carry_line_at(in, from, line));
+	return from + prefilter_hold(r->prefilter, tail, carry_line_at(in, from, line));
 }
 
 size_t rewriter_entries(const struct rewriter *r)
@@ -58,7 +57,7 @@ static enum rewrite_result feed_plain(const struct rewriter *r, const struct rew
 	}
 	e.hold = e.last ? e.in.len : hold_from(r, e.in, 0, e.line);
 	scratch_init(&s);
-	result = scan(e.automaton->ac, e.automaton->patterns, &e, &s);
+	result = scan(&e, &s);
 	scratch_deinit(&s);
 	if (result == REWRITE_OK)
 		result = emit_clean(&e, e.hold);

@@ -31,8 +31,6 @@ struct rewriter {
 	uint32_t *next_same[3]; /* by enum rewrite_match */
 	size_t count;
 	struct prefilter *prefilter; /* public, outside of the arena */
-	struct shape *shapes;
-	size_t shape_count;
 };
 
 /* A unit of more than one byte, or a wrap, on the way of a thread. Records form chains, newest first. */
@@ -84,7 +82,7 @@ struct emitter {
 };
 
 /* Finds all occurrences and gives them to emit_found() whenever nothing is under way any more. */
-enum rewrite_result scan(const struct ac *ac, const struct pattern *patterns, struct emitter *e, struct scratch *s);
+enum rewrite_result scan(struct emitter *e, struct scratch *s) __attribute__((warn_unused_result));
 
 /* Takes what is found and clears it. REWRITE_OK: go on. */
 enum rewrite_result emit_found(struct emitter *e, struct scratch *s) __attribute__((warn_unused_result));

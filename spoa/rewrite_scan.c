@@ -103,7 +103,7 @@ static size_t start_of(const struct scratch *s, size_t end, uint32_t record, siz
 			break;
 		record = r->prev;
 	}
-	return end - n;
+	return n < end ? end - n : 0;
 }
 
 static void report(struct scanner *sc, uint32_t state, struct found f)
@@ -379,6 +379,34 @@ static bool scan_idle(const struct scanner *sc, size_t at)
 	return true;
 }
 
+/* Does everything that is under way at `at` begin at `limit` or behind it? */
+static bool scan_passed(const struct scanner *sc, size_t at, size_t limit)
+{
+	const struct slot *slot;
+	size_t i, j, f;
+
+	if (sc->hex_digits && at - 1 < limit)
+		return false;
+	for (i = at; i <= sc->busy || i == at; i++) {
+		slot = &sc->slot[i % SLOTS];
+		for (j = 0; j < slot->texts; j++)
+			if (start_of(sc->scratch, i, slot->text[j].record, ac_depth(sc->ac, slot->text[j].state)) < limit)
+				return false;
+		for (j = 0; j < slot->base64s; j++)
+			for (f = 0; f < 4; f++) {
+				const struct base64_thread *t = &slot->base64[j];
+				size_t n = t->state[f] == AC_ROOT ? 1 : (8 * ac_depth(sc->ac, t->state[f]) + 10) / 6;
+
+				if (start_of(sc->scratch, i, t->record, n) < limit)
+					return false;
+			}
+	}
+	for (f = 0; f < 2; f++)
+		if (sc->hex[f] != AC_ROOT && at < limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
+			return false;
+	return true;
+}
+
 static void forget_records(struct scanner *sc, size_t at)
 {
 	struct slot *slot = &sc->slot[at % SLOTS];
@@ -389,33 +417,81 @@ static void forget_records(struct scanner *sc, size_t at)
 	sc->scratch->records_used = 0;
 }
 
-enum rewrite_result scan(const struct ac *ac, const struct pattern *patterns, struct emitter *e, struct scratch *s)
+static void scan_reset(struct scanner *sc)
 {
-	enum rewrite_result result;
-	struct scanner sc;
-	size_t at, i;
+	size_t i;
 
-	sc.ac = ac;
-	sc.patterns = patterns;
+	for (i = 0; i < SLOTS; i++)
+		sc->slot[i].texts = sc->slot[i].base64s = 0;
+	sc->hex[0] = sc->hex[1] = AC_ROOT;
+	sc->hex_digits = 0;
+	sc->busy = 0;
+	sc->scratch->records_used = 0;
+}
+
+/* The regions in which an occurrence may begin, as the prefilter names them: the one that is scanned ends at `limit`, next comes after. */
+struct regions {
+	struct prefilter_scan scan;
+	struct prefilter_region next;
+	bool more;
+	size_t limit;
+};
+
+static void regions_take(struct regions *r)
+{
+	if (r->next.end > r->limit)
+		r->limit = r->next.end;
+	r->more = prefilter_next(&r->scan, r->limit, &r->next);
+}
+
+/* Is all that is under way at `at` of no interest? Looked at only now and then: it takes time. */
+static bool scan_done(const struct scanner *sc, struct regions *r, size_t at)
+{
+	if (at < r->limit || (at - r->limit) % 8 != 0)
+		return false;
+	while (r->more && r->next.begin <= at)
+		regions_take(r);
+	return at >= r->limit && scan_passed(sc, at, r->limit);
+}
+
+/* Scans one region, and those that begin before the last occurrence of it may be over. */
+static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
+{
+	size_t at = r->next.begin;
+	enum rewrite_result result;
+
+	regions_take(r);
+	scan_reset(sc);
+	for (; at < sc->in.len && !scan_done(sc, r, at); at++) {
+		if (sc->scratch->found_used && scan_idle(sc, at)) {
+			result = emit_found(sc->emitter, sc->scratch);
+			if (result != REWRITE_OK)
+				return result;
+			forget_records(sc, at);
+		}
+		scan_at(sc, at);
+		if (sc->failed)
+			return REWRITE_ERROR;
+	}
+	return emit_found(sc->emitter, sc->scratch);
+}
+
+enum rewrite_result scan(struct emitter *e, struct scratch *s)
+{
+	enum rewrite_result result = REWRITE_OK;
+	struct regions regions;
+	struct scanner sc;
+
+	sc.ac = e->automaton->ac;
+	sc.patterns = e->automaton->patterns;
 	sc.emitter = e;
 	sc.scratch = s;
 	sc.in = e->in;
-	for (i = 0; i < SLOTS; i++)
-		sc.slot[i].texts = sc.slot[i].base64s = 0;
-	sc.hex[0] = sc.hex[1] = AC_ROOT;
-	sc.hex_digits = 0;
-	sc.busy = 0;
 	sc.failed = false;
-	for (at = 0; at < e->in.len; at++) {
-		if (s->found_used && scan_idle(&sc, at)) {
-			result = emit_found(e, s);
-			if (result != REWRITE_OK)
-				return result;
-			forget_records(&sc, at);
-		}
-		scan_at(&sc, at);
-		if (sc.failed)
-			return REWRITE_ERROR;
-	}
-	return emit_found(e, s);
+	prefilter_scan_init(&regions.scan, e->rewriter->prefilter, e->in, e->line);
+	regions.limit = 0;
+	regions.more = prefilter_next(&regions.scan, 0, &regions.next);
+	while (regions.more && result == REWRITE_OK)
+		result = scan_region(&sc, &regions);
+	return result;
 }
