@@ -6,6 +6,7 @@
 int carry_decode(struct carry *c, const uint8_t *bytes, unsigned len)
 {
 	uint8_t full[CARRY_MAX] = {0};
+	size_t i;
 
 	if (len > sizeof(full))
 		return -1;
@@ -15,6 +16,9 @@ int carry_decode(struct carry *c, const uint8_t *bytes, unsigned len)
 	c->decided_bits = full[2];
 	c->decided = full[3];
 	memcpy(c->framing, full + 4, sizeof(c->framing));
+	for (i = 4 + sizeof(c->framing); i < sizeof(full); i++)
+		if (full[i])
+			return -1;
 	if ((c->flags & ~(CARRY_F_DECIDED | CARRY_F_FRAMING)) || c->line > CARRY_LINE_FULL)
 		return -1;
 	if (!(c->flags & CARRY_F_DECIDED))
@@ -26,7 +30,7 @@ int carry_decode(struct carry *c, const uint8_t *bytes, unsigned len)
 
 unsigned carry_encode(const struct carry *c, uint8_t out[CARRY_MAX])
 {
-	unsigned len = CARRY_MAX;
+	unsigned len = 4 + CARRY_FRAMING_BYTES;
 
 	out[0] = c->flags;
 	out[1] = c->line;

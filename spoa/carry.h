@@ -6,7 +6,7 @@
  *   byte 0      CARRY_F_ flags; not 0: the next chunk is never clean
  *   byte 1      base64 characters in the current line so far, at most CARRY_LINE_FULL
  *   byte 2, 3   decided: how many high bits (2 or 4) of the first base64 character are replaced already, and by what
- *   byte 4..15  framing, see framing.h
+ *   byte 4..8   framing, see framing.h
  * Trailing zero bytes are not sent: an empty carry is the beginning of a stream.
  */
 #ifndef SLAPENIR_CARRY_H
@@ -18,7 +18,7 @@
 
 #include "buf.h"
 
-enum { CARRY_MAX = 16, CARRY_LINE_FULL = 40, CARRY_FRAMING_BYTES = 12 };
+enum { CARRY_MAX = 16, CARRY_LINE_FULL = 40, CARRY_FRAMING_BYTES = 5 };
 enum { CARRY_F_DECIDED = 1, CARRY_F_FRAMING = 2 };
 
 struct carry {

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include "framing.h"
 #include "rewrite_internal.h"
 
 enum { STEP_MAX = 1 << 30 }; /* positions are 32 bits wide */
@@ -35,59 +36,84 @@ static enum rewrite_verdict replace_all(void *ctx, enum rewrite_match match, uns
 	return REWRITE_REPLACE;
 }
 
-static enum rewrite_result feed_plain(const struct rewriter *r, const struct rewrite_scope *scope, struct rewrite_step *step,
-                                      struct rewrite_hits *hits, struct carry *c)
+/* in[e->at..end) as far as it can be decided; last: nothing that goes on with it follows at `end`. */
+static enum rewrite_result feed_part(struct emitter *e, struct scratch *s, size_t end, bool last)
 {
-	struct emitter e = {.rewriter = r, .automaton = &r->automata[scope->direction], .scope = scope, .hits = hits,
-	                    .in = step->in, .line = c->line, .last = step->last, .out = step->out};
 	enum rewrite_result result;
-	struct scratch s;
 
-	if (e.in.len > STEP_MAX) {
-		e.in.len = STEP_MAX;
-		e.last = false;
+	e->in.len = end;
+	e->last = last;
+	e->hold = last ? end : hold_from(e->rewriter, e->in, e->at, e->line);
+	result = scan(e, s);
+	return result == REWRITE_OK ? emit_clean(e, e->hold) : result;
+}
+
+/* A message that has ended releases all that was held of it. */
+static enum rewrite_result feed_messages(struct emitter *e, struct scratch *s, struct span in, bool last, struct carry *c)
+{
+	enum rewrite_result result = REWRITE_OK;
+
+	while (e->at < in.len && result == REWRITE_OK) {
+		struct framing_part part = framing_part(c, in, e->at);
+		size_t before = e->at;
+
+		result = part.message ? feed_part(e, s, part.end, part.whole || last) : emit_clean(e, part.end);
+		framing_advance(c, span_of(in.p + before, e->at - before));
+		if (e->at < part.end)
+			break;
 	}
-	if (c->flags & CARRY_F_DECIDED) {
-		if (e.in.len)
-			e.shared = base64_unit(e.in.p, e.in.p + e.in.len);
-		if (!e.shared.len)
-			return REWRITE_ERROR; /* not what we left unconsumed */
-		e.bits = c->decided_bits;
-		e.value = c->decided;
-	}
-	e.hold = e.last ? e.in.len : hold_from(r, e.in, 0, e.line);
-	scratch_init(&s);
-	result = scan(&e, &s);
-	scratch_deinit(&s);
-	if (result == REWRITE_OK)
-		result = emit_clean(&e, e.hold);
-	if (result == REWRITE_ERROR)
-		return result;
-	step->consumed = e.at;
-	step->changed = e.changed;
-	c->line = (uint8_t)carry_line_at(step->in, e.at, c->line);
-	c->flags = e.bits ? CARRY_F_DECIDED : 0;
-	c->decided_bits = (uint8_t)e.bits;
-	c->decided = (uint8_t)(e.bits ? e.value : 0);
 	return result;
+}
+
+/* The character that begins these bytes was decided in part. */
+static int take_decided(struct emitter *e, const struct carry *c)
+{
+	if (!(c->flags & CARRY_F_DECIDED))
+		return 0;
+	if (e->in.len)
+		e->shared = base64_unit(e->in.p, e->in.p + e->in.len);
+	e->bits = c->decided_bits;
+	e->value = c->decided;
+	return e->shared.len ? 0 : -1;
 }
 
 enum rewrite_result rewrite_feed(const struct rewriter *r, const struct rewrite_scope *scope, struct rewrite_step *step,
                                  struct rewrite_hits *hits)
 {
 	struct rewrite_scope asked = *scope;
+	struct emitter e = {.rewriter = r, .automaton = &r->automata[scope->direction], .scope = &asked, .hits = hits, .out = step->out};
+	bool last = step->last, framed = scope->framing == FRAMING_GRPC;
 	enum rewrite_result result;
+	struct scratch s;
 	struct carry c;
 
 	step->consumed = 0;
 	step->changed = false;
-	if (carry_decode(&c, step->carry, step->carry_len) < 0)
-		return REWRITE_ERROR;
 	if (!asked.decide)
 		asked.decide = replace_all;
-	result = feed_plain(r, &asked, step, hits, &c);
-	if (result != REWRITE_ERROR)
-		step->carry_len = carry_encode(&c, step->carry);
+	asked.made_only |= framed; /* a message's length is promised */
+	if (carry_decode(&c, step->carry, step->carry_len) < 0 || framing_check(&c) < 0)
+		return REWRITE_ERROR;
+	e.in = step->in;
+	if (e.in.len > STEP_MAX) {
+		e.in.len = STEP_MAX;
+		last = false;
+	}
+	e.line = c.line;
+	if (take_decided(&e, &c) < 0)
+		return REWRITE_ERROR; /* not what we left unconsumed */
+	scratch_init(&s);
+	result = framed ? feed_messages(&e, &s, e.in, last, &c) : feed_part(&e, &s, e.in.len, last);
+	scratch_deinit(&s);
+	if (result == REWRITE_ERROR)
+		return result;
+	step->consumed = e.at;
+	step->changed = e.changed;
+	c.line = (uint8_t)carry_line_at(step->in, e.at, c.line);
+	c.flags = (uint8_t)((e.bits ? CARRY_F_DECIDED : 0) | (framed ? CARRY_F_FRAMING : 0));
+	c.decided_bits = (uint8_t)e.bits;
+	c.decided = (uint8_t)(e.bits ? e.value : 0);
+	step->carry_len = carry_encode(&c, step->carry);
 	return result;
 }
 

@@ -39,7 +39,8 @@ enum rewrite_direction { REWRITE_REQUEST, REWRITE_RESPONSE };
  * the spelling unit by unit. */
 enum rewrite_place { PLACE_RAW, PLACE_JSON, PLACE_FORM, PLACE_QUERY, PLACE_PATH, PLACE_HEADER };
 
-enum rewrite_framing { FRAMING_NONE, FRAMING_GRPC, FRAMING_WEBSOCKET };
+/* GRPC: the end of each length-prefixed message releases what is held; only made placeholders, because the lengths are promised. */
+enum rewrite_framing { FRAMING_NONE, FRAMING_GRPC };
 
 enum rewrite_match { MATCH_SECRET, MATCH_MADE, MATCH_GIVEN };
 

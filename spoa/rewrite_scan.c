@@ -489,8 +489,8 @@ enum rewrite_result scan(struct emitter *e, struct scratch *s)
 	sc.in = e->in;
 	sc.failed = false;
 	prefilter_scan_init(&regions.scan, e->rewriter->prefilter, e->in, e->line);
-	regions.limit = 0;
-	regions.more = prefilter_next(&regions.scan, 0, &regions.next);
+	regions.limit = e->at;
+	regions.more = prefilter_next(&regions.scan, e->at, &regions.next);
 	while (regions.more && result == REWRITE_OK)
 		result = scan_region(&sc, &regions);
 	return result;
