@@ -14,7 +14,7 @@ home=$(cd "$(dirname "$0")/.." && pwd)
 build=$(realpath -m "${BUILD:-$home/build}")
 slapenir=$build/slapenir
 listen=${LISTEN:-127.0.0.1:8443}
-agent='' proxy='' demo='' stopping=''
+agent=${GATEWAY_AGENT:-} proxy='' demo='' stopping='' nap=''
 
 say() { echo "gateway: $*" >&2; }
 die() {
@@ -59,6 +59,7 @@ prepare() {
 	chmod 644 "$state/agent.env.tmp"
 	mv "$state/agent.env.tmp" "$state/agent.env"
 	rm -f "$state/gateway.ready"
+	: > "$log"
 }
 
 # --- what runs ---
@@ -97,14 +98,20 @@ leave_check() {
 	printf '%s\n' "$SLAPENIR_AGENT_CRL" "$SLAPENIR_AGENT_REVOKED" > "$state/haproxy/revocation"
 }
 
+# In a process of its own: spawn COMMAND... &
+spawn() {
+	[ -z "$nap" ] || exec {nap}<&-
+	exec "$@" >> "$log" 2>&1 < /dev/null
+}
+
 start_agent() {
-	"$slapenir" spoa --policy "$POLICY" --state "$state" --listen "unix:$SLAPENIR_RUN/spoa.sock" --workers "${WORKERS:-2}" \
-		>> "$log" 2>&1 < /dev/null &
+	spawn "$slapenir" spoa --policy "$POLICY" --state "$state" --listen "unix:$SLAPENIR_RUN/spoa.sock" --workers "${WORKERS:-2}" &
 	agent=$!
 }
 
 start_proxy() {
-	"${HAPROXY:-haproxy}" -W -S "$SLAPENIR_RUN/master.sock,mode,600" -p "$state/haproxy.pid" "${config[@]}" -f "$state/haproxy/hosts.cfg" >> "$log" 2>&1 < /dev/null &
+	spawn "${HAPROXY:-haproxy}" -W -S "$SLAPENIR_RUN/master.sock,mode,600" -p "$state/haproxy.pid" "${config[@]}" \
+		-f "$state/haproxy/hosts.cfg" &
 	proxy=$!
 }
 
@@ -128,23 +135,39 @@ wait_until() { # FUNCTION: at most 20 s, and not longer than what was started li
 	done
 }
 
-start_all() {
+# The agent alone gets the caller's environment, which may hold secrets (`env:` in the policy). All else runs without it,
+# this script included: it goes on as `serve`, with the same process id.
+launch() {
+	local name clean=()
+	[ "$1" = foreground ] || close_descriptors
+	echo $$ > "$state/gateway.pid"
+	environment
+	start_agent
+	export GATEWAY_AGENT=$agent GATEWAY_ANNOUNCE=$1
+	for name in PATH LANG HOME POLICY LISTEN WORKERS BUILD HAPROXY GATEWAY_AGENT GATEWAY_ANNOUNCE "${!SLAPENIR_@}"; do
+		[ -z "${!name+set}" ] || clean+=("$name=${!name}")
+	done
+	exec env -i "${clean[@]}" "$0" serve "$state"
+}
+
+serve() {
 	trap 'stopping=1' TERM INT
 	trap '' HUP
-	echo $$ > "$state/gateway.pid"
-	: > "$log"
+	exec {nap}<> <(:) # nothing ever comes: a sleep without a process
 	environment
 	if [ -n "${SLAPENIR_DEMO:-}" ]; then
-		/usr/bin/python3 "$home/haproxy/demo_upstream.py" "$SLAPENIR_DEMO" "$state" >> "$log" 2>&1 < /dev/null &
+		spawn /usr/bin/python3 "$home/haproxy/demo_upstream.py" "$SLAPENIR_DEMO" "$state" &
 		demo=$!
 	fi
-	start_agent
-	if wait_until agent_answers && start_proxy && wait_until requests_are_served; then
-		return
+	if ! wait_until agent_answers || ! start_proxy || ! wait_until requests_are_served; then
+		[ -n "$stopping" ] || say "it did not come up; the end of $log:"
+		[ -n "$stopping" ] || tail -n 15 "$log" >&2
+		stop_all
+		exit 1
 	fi
-	[ -n "$stopping" ] || say "it did not come up; see $log"
-	stop_all
-	exit 1
+	[ "$GATEWAY_ANNOUNCE" != foreground ] || announce
+	: > "$state/gateway.ready"
+	supervise
 }
 
 # HAProxy first: what it has accepted is answered by an agent that still lives. Then the agent drains.
@@ -158,34 +181,48 @@ stop_all() {
 			sleep 0.05
 		done
 		kill -KILL "$pid" 2> /dev/null || true
-		wait "$pid" 2> /dev/null || true
 	done
 	rm -f "$state/gateway.pid" "$state/gateway.ready" "$state/haproxy.pid"
 }
 
+# Without the environment that it was first started with, an agent would not know the secrets that came by it, and so not
+# sanitize them.
+may_restart_agent() { ! grep -qE "\\benv[\"']? *:" "$POLICY"; }
+
 supervise() {
 	while [ -z "$stopping" ]; do
-		wait -n "$agent" "$proxy" || true
+		read -rt 0.3 -u "$nap" || true
 		[ -z "$stopping" ] || break
-		alive "$agent" || { echo "gateway: the agent ended, starting it again" >> "$log" && start_agent; }
-		alive "$proxy" || { echo "gateway: HAProxy ended, starting it again" >> "$log" && start_proxy; }
-		sleep 0.3
+		if ! alive "$agent"; then
+			if ! may_restart_agent; then
+				echo "gateway: the agent ended, and its policy takes secrets from an environment that is gone: stopping" >> "$log"
+				break
+			fi
+			echo "gateway: the agent ended, starting it again" >> "$log"
+			start_agent
+		fi
+		if ! alive "$proxy"; then
+			echo "gateway: HAProxy ended, starting it again" >> "$log"
+			start_proxy
+		fi
 	done
 	stop_all
+}
+
+announce() {
+	echo "slapenir: ready on https://$listen, policy $POLICY, state $state"
+	[ -z "$demo" ] || cat <<-END
+	try:
+	  . $state/agent.env
+	  curl -x https://$listen --proxy-cacert $state/ca.crt --proxy-cert $state/agent.crt --proxy-key $state/agent.key --cacert $state/ca.crt -H "Authorization: Bearer \$DEMO_TOKEN" https://echo.slapenir.test/
+	END
 }
 
 # --- verbs ---
 
 run() {
 	prepare
-	start_all
-	echo "slapenir: ready on https://$listen, policy $POLICY, state $state"
-	if [ -n "$demo" ]; then
-		echo "try: . $state/agent.env; curl -x https://$listen --proxy-cacert $state/ca.crt --proxy-cert $state/agent.crt" \
-			"--proxy-key $state/agent.key --cacert $state/ca.crt -H \"Authorization: Bearer \$DEMO_TOKEN\"" \
-			"https://echo.slapenir.test/"
-	fi
-	supervise
+	launch foreground
 }
 
 # Nothing of the caller's may stay open in a daemon: who reads from that pipe would wait for ever.
@@ -200,30 +237,22 @@ close_descriptors() {
 up() {
 	local child
 	prepare
-	(close_descriptors && exec setsid "$0" serve "$state" > /dev/null 2> "$state/gateway.err" < /dev/null) &
+	setsid "$0" launch "$state" > /dev/null 2> "$state/gateway.err" < /dev/null &
 	child=$!
 	while alive "$child"; do
 		[ ! -e "$state/gateway.ready" ] || exit 0
 		sleep 0.1
 	done
 	cat "$state/gateway.err" >&2
-	tail -n 15 "$log" >&2 || true
 	exit 1
-}
-
-serve() {
-	start_all
-	: > "$state/gateway.ready"
-	supervise
 }
 
 # Processes of this state, whatever started them: pid files may be gone.
 left() {
-	local p exe
-	for p in /proc/[0-9]*; do
-		exe=$(readlink "$p/exe" 2> /dev/null) || continue
-		case ${exe##*/} in
-		haproxy* | slapenir*) grep -qF -- "$state/" "$p/cmdline" 2> /dev/null && echo "${p#/proc/}" ;;
+	local file
+	for file in $(grep -lsF -- "$state/" /proc/[0-9]*/cmdline); do
+		case $(readlink "${file%cmdline}exe" 2> /dev/null) in
+		*/haproxy* | */slapenir*) file=${file#/proc/} && echo "${file%/cmdline}" ;;
 		esac
 	done
 	return 0
@@ -253,5 +282,6 @@ down() {
 
 case $verb in
 run | up | down | serve) "$verb" ;;
+launch) launch background ;;
 *) die "unknown verb '$verb': run, up, down" ;;
 esac

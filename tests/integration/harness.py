@@ -92,6 +92,7 @@ def spellings(value):
 
 def copy_of_tree(folder):
     """A copy of what `make up` needs, to be changed by a test; times are kept, so that nothing is built again."""
+    os.makedirs(folder, exist_ok=True)
     for name in ("Makefile", ".ci", "haproxy", "ca", "spoa", "docs"):
         source = os.path.join(ROOT, name)
         if os.path.isdir(source):
