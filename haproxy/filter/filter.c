@@ -82,23 +82,21 @@ static int tcp_payload(struct stream *s, struct filter *f, struct channel *chn, 
 	return len ? -1 : 0;
 }
 
-static const char *how_it_ended(const struct stream *s, const struct side *side)
+static const char *how_it_ended(const struct stream *s, const struct side *side, int dir)
 {
+	const struct channel *chn = dir == REQ ? &s->req : &s->res;
+
 	if (side->complete)
 		return "complete";
 	if (side->cut)
 		return "cut";
-	switch (s->flags & SF_ERR_MASK) {
-	case SF_ERR_CLITO:
-	case SF_ERR_SRVTO:
+	if (chn->flags & (CF_READ_TIMEOUT | CF_WRITE_TIMEOUT))
 		return "timeout";
-	case SF_ERR_CLICL:
-		return "client_abort";
-	case SF_ERR_SRVCL:
-		return "server_abort";
-	default:
-		return "cut";
-	}
+	if (side->input_ended)
+		return dir == REQ ? "client_abort" : "server_abort";
+	if (chn->flags & CF_SHUTW)
+		return dir == REQ ? "server_abort" : "client_abort";
+	return "cut";
 }
 
 /* HAProxy stops looking at the channel, and would forward what is in the buffer, and what still comes, as it is. */
@@ -107,6 +105,7 @@ static void stop_channel(struct stream *s, struct flow *flow, struct channel *ch
 	struct side *side = &flow->side[dir];
 	struct htx *htx = htxbuf(&chn->buf);
 
+	side->input_ended = compat_input_closed(chn) || compat_input_failed(chn);
 	if (side->ask.pending)
 		ask_cancel(s, flow, dir);
 	if (htx->data > co_data(chn))
@@ -141,7 +140,7 @@ static int channel_end_analyze(struct stream *s, struct filter *f, struct channe
 	 * nothing is in the audit log needs no end there. */
 	if (!side->seq || !flow->audited || flow->told)
 		return 1;
-	return ask_end(s, flow, dir, how_it_ended(s, side)) ? 1 : 0;
+	return ask_end(s, flow, dir, how_it_ended(s, side, dir)) ? 1 : 0;
 }
 
 struct flt_ops slapenir_ops = {

@@ -70,6 +70,7 @@ struct side {
 	bool complete;    /* all of the message was decided and forwarded */
 	bool cut, reset;  /* reset: the receiver was shown that what it has is not the whole */
 	bool ended;       /* nothing more of it is looked at */
+	bool input_ended; /* its sender had gone by then */
 };
 
 struct flow {

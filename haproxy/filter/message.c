@@ -431,7 +431,6 @@ int message_payload(struct stream *s, struct filter *f, struct http_msg *msg, un
 		return -1;
 	forward = MIN(w.side->decided, w.len);
 	if (!forward && ended_early(&w)) {
-		w.side->cut = true;
 		compat_reset_peer(dir == RES ? s->scf : s->scb);
 		w.side->reset = true;
 		return -1;

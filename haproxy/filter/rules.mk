@@ -16,7 +16,7 @@ FILTER_OBJ = $(FILTER_SRC:%.c=$(BUILD)/filter/$(HAPROXY_VERSION)/%.o) \
 	$(FILTER_SPOA:%=$(BUILD)/filter/$(HAPROXY_VERSION)/spoa/%.o)
 # HAProxy's own dialect in its own headers; ours is checked like the rest
 FILTER_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -Wno-unused-parameter -Wno-undef $(HARDEN) -fvisibility=hidden \
-	-fno-strict-aliasing -fwrapv $(CFLAGS) $(EXTRA_CFLAGS) -Ihaproxy/filter -Ispoa
+	-fno-strict-aliasing -fwrapv $(CFLAGS) $(EXTRA_CFLAGS) -iquote haproxy/filter -iquote spoa
 
 $(BUILD)/slapenir_filter.so: $(FILTER_OBJ)
 	$(CC) -shared $(CFLAGS) $(EXTRA_CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now -o $@.new $^
@@ -34,6 +34,6 @@ $(BUILD)/filter/$(HAPROXY_VERSION)/haproxy/filter/%.o: haproxy/filter/%.c $(HAPR
 
 $(BUILD)/filter/$(HAPROXY_VERSION)/spoa/%.o: spoa/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fvisibility=hidden -Ispoa -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -fvisibility=hidden -iquote spoa -MMD -MP -c -o $@ $<
 
 -include $(FILTER_OBJ:.o=.d)

@@ -195,22 +195,24 @@ class Answered:
             self.whole = len(rest) >= int(length)
 
     def _chunks(self, rest):
-        body = b""
+        body, at = [], 0
         while True:
-            line, sep, rest = rest.partition(b"\r\n")
-            if not sep:
+            end = rest.find(b"\r\n", at)
+            if end < 0:
                 self.whole = False
-                return body
-            size = int(line, 16)
+                break
+            size, at = int(rest[at:end], 16), end + 2
             if not size:
-                self.trailers = [tuple(x.strip() for x in t.split(b":", 1)) for t in rest.split(b"\r\n") if t]
-                self.whole = rest.endswith(b"\r\n")
-                return body
-            body += rest[:size]
-            if len(rest) < size + 2:
+                tail = rest[at:]
+                self.trailers = [tuple(x.strip() for x in t.split(b":", 1)) for t in tail.split(b"\r\n") if t]
+                self.whole = tail.endswith(b"\r\n")
+                break
+            body.append(rest[at:at + size])
+            if len(rest) < at + size + 2:
                 self.whole = False
-                return body
-            rest = rest[size + 2:]
+                break
+            at += size + 2
+        return b"".join(body)
 
     def get(self, name):
         return next((v for n, v in self.fields if n.lower() == name), None)

@@ -116,7 +116,7 @@ class Message:
     def __init__(self, name, args):
         self.name, self.args = name, args
         self.direction = 1 if name.endswith("response") else 0
-        self.end = args.get("end")
+        self.end = args["end"].decode() if "end" in args else None
         self.flags, self.seq = args.get("flags", 0), args.get("seq", 0)
         self.head = Head(args["head"]) if args.get("head") else None
         self.chunk = args.get("chunk") or b""
@@ -231,6 +231,10 @@ class Agent:
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # or accept() would go on
+        except OSError:
+            pass
         self.listener.close()
         self.drop_all()
 
