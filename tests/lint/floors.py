@@ -8,9 +8,9 @@ import re
 
 FLOORS = [  # by module name; the first pattern that fits
     (0, "buf log json clock"),
-    (1, "ac* hostname path spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
+    (1, "ac* hostname path registry token_edit spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
         " config* tokens tree yaml* stage runtime leaf audit audit_record suspended ipc spread simd* scan*"),
-    (2, "policy* rewrite* ledger audit_ledger audit_log catalogue* limits grant*"),
+    (2, "policy* rewrite* ledger audit_ledger audit_log catalogue* limits grant* judge scope head_rewrite"),
     (3, "session agent* render status generations* explain* quick_policy toolchain"),
     (4, "conn gateway jail sandbox*"),
     (5, "server listen worker pool master rollout control* auditor watchdog supervise* log_sock*"),
