@@ -23,13 +23,14 @@ enum { WORKERS_MAX = 256 }; /* of HAProxy, those of earlier reloads included */
 
 struct paths {
 	char dir[PATH_MAX], ca_dir[PATH_MAX], pid[PATH_MAX];
-	char stats[PATH_MAX + 16], master[PATH_MAX + 16], revocation[PATH_MAX + 16], check[PATH_MAX + 16], map[PATH_MAX + 16], list[PATH_MAX + 16];
+	char stats[PATH_MAX + 16], master[PATH_MAX + 16], revocation[PATH_MAX + 16], check[PATH_MAX + 16], hosts[PATH_MAX + 16], limits[PATH_MAX + 16],
+		list[PATH_MAX + 16];
 };
 
 /* What a commit is going to change. Lists of file names, one a line. */
 struct diff {
 	bool config; /* something that only a new process takes */
-	bool map;
+	bool hosts, limits;
 	struct buf added, replaced, removed;
 };
 
@@ -47,7 +48,8 @@ static int find_paths(struct paths *p, const char *state, struct report *r)
 	snprintf(p->master, sizeof(p->master), "%s/master.sock", run);
 	snprintf(p->revocation, sizeof(p->revocation), "%s/revocation", p->dir);
 	snprintf(p->check, sizeof(p->check), "%s/check.sh", p->dir);
-	snprintf(p->map, sizeof(p->map), "%s/hosts.map", p->dir);
+	snprintf(p->hosts, sizeof(p->hosts), "%s/hosts.map", p->dir);
+	snprintf(p->limits, sizeof(p->limits), "%s/limits.map", p->dir);
 	snprintf(p->list, sizeof(p->list), "%s/crt-list", p->dir);
 	return 0;
 }
@@ -134,7 +136,8 @@ static int find_diff(struct diff *d, const struct paths *p, struct report *r)
 	for (i = 0; i < sizeof(config) / sizeof(config[0]); i++)
 		if (stage_differs(&s, config[i]))
 			d->config = true;
-	d->map = stage_differs(&s, "hosts.map");
+	d->hosts = stage_differs(&s, "hosts.map");
+	d->limits = stage_differs(&s, "limits.map");
 	snprintf(path, sizeof(path), "%s/next/crt-list", p->dir);
 	if (slurp(p->list, &old) == 0 && slurp(path, &new) == 0)
 		rc = compare_lists(d, &s, buf_span(&old), buf_span(&new));
@@ -175,21 +178,30 @@ static int tell_leaves(const struct paths *p, const struct buf *names, enum leaf
 	return rc;
 }
 
+static int tell_map(const struct runtime *to, const char *path)
+{
+	struct buf lines = {0};
+	int rc = slurp(path, &lines) < 0 ? -1 : runtime_replace_map(to, path, buf_span(&lines));
+
+	buf_deinit(&lines);
+	return rc;
+}
+
 /* Certificates of new hosts before the map that lets requests through, those of old ones after it. */
 static int tell_runtime(const struct paths *p, const struct diff *d)
 {
 	struct runtime now = {.socket = p->stats};
-	struct buf map = {0};
 	int rc;
 
 	rc = tell_leaves(p, &d->added, LEAF_ADD);
 	if (rc == 0)
 		rc = tell_leaves(p, &d->replaced, LEAF_REPLACE);
-	if (rc == 0 && d->map)
-		rc = slurp(p->map, &map) < 0 ? -1 : runtime_replace_map(&now, p->map, buf_span(&map));
+	if (rc == 0 && d->hosts)
+		rc = tell_map(&now, p->hosts);
+	if (rc == 0 && d->limits)
+		rc = tell_map(&now, p->limits);
 	if (rc == 0)
 		rc = tell_leaves(p, &d->removed, LEAF_REMOVE);
-	buf_deinit(&map);
 	return rc;
 }
 

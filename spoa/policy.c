@@ -410,6 +410,16 @@ const struct policy_host *policy_host_find(const struct policy *p, struct span h
 	return h ? &h->public : NULL;
 }
 
+size_t policy_agent_count(const struct policy *p)
+{
+	return p->agents;
+}
+
+const char *policy_agent_name(const struct policy *p, size_t i)
+{
+	return p->agent[i].name;
+}
+
 struct policy_limits policy_agent_limits(const struct policy *p, struct span agent)
 {
 	uint32_t who = find_agent(p, agent);

@@ -71,6 +71,8 @@ struct policy_limits { /* 0: none */
 	unsigned streams, requests_per_second;
 };
 struct policy_limits policy_agent_limits(const struct policy *p, struct span agent);
+size_t policy_agent_count(const struct policy *p);
+const char *policy_agent_name(const struct policy *p, size_t i);
 bool policy_audit_required(const struct policy *p);
 bool policy_tripwire_suspends(const struct policy *p);
 /* CLOCK_REALTIME, milliseconds, when the first value that is kept for grace expires; 0: none is kept. */

@@ -20,6 +20,7 @@ enum {
 	ANCHORS_MAX = 1024,
 	ANCHOR_NAME = sizeof("anchor-") + 16,
 	LEAF_NAME_MAX = 240, /* so that NAME.pem is a file name */
+	NO_LIMIT = 1000000000,
 };
 
 /* The list must never be empty, or HAProxy refuses the bind line. Nobody asks for this one: CONNECT refuses the name. */
@@ -331,6 +332,26 @@ static int stage_own_addresses(struct render *c)
 	return rc;
 }
 
+/* CN streams|requests per second, of agents that have limits */
+static int stage_limits(struct render *c)
+{
+	struct policy_limits limits;
+	struct buf out = {0};
+	const char *name;
+	int rc;
+
+	for (size_t i = 0; i < policy_agent_count(c->policy); i++) {
+		name = policy_agent_name(c->policy, i);
+		limits = policy_agent_limits(c->policy, span_str(name));
+		if (limits.streams || limits.requests_per_second)
+			buf_printf(&out, "%s %u|%u\n", name, limits.streams ? limits.streams : NO_LIMIT,
+			           limits.requests_per_second ? limits.requests_per_second : NO_LIMIT);
+	}
+	rc = put(c, "limits.map", &out);
+	buf_deinit(&out);
+	return rc;
+}
+
 /* NAME='VALUE', as a shell reads it */
 static void put_setting(struct buf *out, const char *name, const char *value)
 {
@@ -390,7 +411,7 @@ int render_stage(const struct policy *p, const char *state, struct report *r)
 	if (open_stage(c) < 0)
 		goto out;
 	if (stage_hosts_map(c) == 0 && stage_hosts_cfg(c) == 0 && stage_leaves(c) == 0 && stage_refusals(c) == 0 &&
-	    stage_own_addresses(c) == 0 && stage_paths(c) == 0)
+	    stage_own_addresses(c) == 0 && stage_limits(c) == 0 && stage_paths(c) == 0)
 		rc = 0;
 	stage_close(&c->stage);
 out:
@@ -401,7 +422,7 @@ out:
 }
 
 /* hosts.cfg last: it names the others */
-static const char *const rendered[] = {"anchors", "leaves", "crt-list", "hosts.map", "refusals.map", "own-addresses.lst", "paths.env",
+static const char *const rendered[] = {"anchors", "leaves", "crt-list", "hosts.map", "limits.map", "refusals.map", "own-addresses.lst", "paths.env",
                                        "hosts.cfg"};
 
 static int move_all(const char *state, int (*move)(const struct stage *, const char *), struct report *r)

@@ -4,6 +4,7 @@
  *
  *   hosts.cfg           resolvers; one backend per distinct trust anchor, so that a private CA signs for its own hosts only
  *   hosts.map           name:port -> backend|address|port|words (address and port of `connect:`, words: http ranges)
+ *   limits.map          CN -> streams|requests per second
  *   anchors/            copies of the policy's `ca:` files
  *   crt-list, leaves/   interception certificates
  *   refusals.map        code -> body of the refusal
