@@ -2,9 +2,11 @@
 #include "agent.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "agent_internal.h"
 #include "exchange.h"
+#include "head_name.h"
 
 struct agent *agent_new(const struct policy *const *generations, size_t count, struct audit_sink *sink)
 {
@@ -17,6 +19,8 @@ struct agent *agent_new(const struct policy *const *generations, size_t count, s
 		return NULL;
 	memcpy(a->generation, generations, count * sizeof(*generations));
 	a->generations = count;
+	for (size_t i = 0; i < count; i++)
+		a->shortest_run[i] = head_name_shortest_run(policy_rewriter(generations[i]));
 	a->sink = sink;
 	return a;
 }
@@ -76,6 +80,18 @@ static int set_text(struct buf *ack, const char *name, struct span text)
 	return frame_set_var(ack, SPOP_SESS, name, &v);
 }
 
+/* A refused CONNECT is a record of its own, under an id of its own. */
+static int audit_connect(struct agent *a, const struct notify *n, enum refusal_code code)
+{
+	struct audit_event e = {.kind = AUDIT_HEAD, .agent = n->agent, .host = n->authority, .method = span_str("CONNECT")};
+
+	if (getrandom(e.id, sizeof(e.id), 0) != sizeof(e.id) || a->sink->emit(a->sink, &e) < 0)
+		return -1;
+	e.kind = AUDIT_REFUSAL;
+	e.code = span_str(refusal_get(code)->code);
+	return a->sink->emit(a->sink, &e);
+}
+
 static int answer_connect(struct agent *a, const struct notify *n, struct buf *ack)
 {
 	struct policy_request q = {.agent = n->agent, .host = n->authority, .method = span_str("CONNECT"), .path = span_str("/")};
@@ -85,6 +101,7 @@ static int answer_connect(struct agent *a, const struct notify *n, struct buf *a
 
 	if (code == REFUSAL_NONE)
 		return set_text(ack, "verdict", span_str("allow"));
+	audit_connect(a, n, code); /* refused it is in any case */
 	status.u = refusal_get(code)->status;
 	if (agent_refusal_json(a, a->generation[0], &q, code, NULL) < 0 || set_text(ack, "verdict", span_str(refusal_get(code)->code)) < 0 ||
 	    frame_set_var(ack, SPOP_SESS, "status", &status) < 0)
@@ -106,20 +123,39 @@ static int take_end(struct agent *a, const struct notify *n)
 	return 0;
 }
 
-int agent_message(struct agent *a, struct span message, unsigned args, struct span *rest, struct buf *ack, uint64_t now_ms)
+/* Rehydrated bytes are not left lying about between frames. The large buffers are wiped where they were used. */
+static void wipe(struct agent *a)
+{
+	for (size_t i = 0; i < SCRATCH_COUNT; i++) {
+		struct buf *b = &a->scratch[i];
+
+		if (b->p && (b->len || b->cap <= 8192))
+			explicit_bzero(b->p, b->cap);
+		buf_reset(b);
+	}
+}
+
+static int dispatch(struct agent *a, struct span message, unsigned args, struct span *rest, struct buf *ack, uint64_t now_ms)
 {
 	struct notify n;
 
-	(void)now_ms;
 	if (notify_decode(&n, args, rest) < 0)
 		return -1;
 	if (span_is(message, "slapenir-request"))
-		return agent_exchange(a, &n, false, ack);
+		return agent_exchange(a, &n, false, ack, now_ms);
 	if (span_is(message, "slapenir-response"))
-		return agent_exchange(a, &n, true, ack);
+		return agent_exchange(a, &n, true, ack, now_ms);
 	if (span_is(message, "slapenir-connect"))
 		return answer_connect(a, &n, ack);
 	if (span_is(message, "slapenir-end-request") || span_is(message, "slapenir-end-response"))
 		return take_end(a, &n);
 	return -1;
+}
+
+int agent_message(struct agent *a, struct span message, unsigned args, struct span *rest, struct buf *ack, uint64_t now_ms)
+{
+	int rc = dispatch(a, message, args, rest, ack, now_ms);
+
+	wipe(a);
+	return rc;
 }

@@ -16,6 +16,7 @@ struct exchange {
 	const struct notify *n;
 	const struct policy *p;
 	bool response;
+	uint64_t now_ms;
 	bool quiet; /* the canary's: nothing of it is audited */
 	struct policy_request q;
 	struct scope scope;
@@ -33,6 +34,8 @@ static int emit(struct exchange *x, struct audit_event *e)
 	memcpy(e->id, x->n->id.p, sizeof(e->id));
 	e->direction = x->response;
 	e->seq = x->n->seq;
+	e->agent = x->n->agent;
+	e->host = x->n->host;
 	return x->a->sink->emit(x->a->sink, e);
 }
 
@@ -45,8 +48,14 @@ static enum audit_what what_happened(const struct exchange *x, const struct rewr
 	return where == AUDIT_IN_BODY ? AUDIT_INERT_IN_BODY : AUDIT_INERT;
 }
 
-/* The ledger takes a second event of the same (name, where, what) in one exchange for a retry, so equal ones are added up: a
- * made and a given placeholder of one secret are two hits and one event. */
+static bool same_event(const struct exchange *x, const struct rewrite_hit *a, const struct rewrite_hit *b, enum audit_where where)
+{
+	return what_happened(x, a, where) == what_happened(x, b, where) &&
+	       strcmp(policy_secret_name(x->p, a->entry), policy_secret_name(x->p, b->entry)) == 0;
+}
+
+/* The ledger takes a second event of the same (name, where, what) in one exchange for a retry, so equal ones are added up: made
+ * and given placeholder of a secret, and a value that is kept for grace, are several hits and one event. */
 static int emit_hits(struct exchange *x, const struct rewrite_hits *hits, enum audit_where where)
 {
 	for (unsigned i = 0; i < hits->used; i++) {
@@ -54,7 +63,7 @@ static int emit_hits(struct exchange *x, const struct rewrite_hits *hits, enum a
 		bool counted = false;
 
 		for (unsigned k = 0; k < hits->used; k++) {
-			if (hits->hit[k].entry != hits->hit[i].entry || what_happened(x, &hits->hit[k], where) != e.what)
+			if (!same_event(x, &hits->hit[i], &hits->hit[k], where))
 				continue;
 			counted = counted || k < i;
 			e.count += hits->hit[k].count;
@@ -88,7 +97,7 @@ static int emit_end(struct exchange *x)
 static int emit_head(struct exchange *x)
 {
 	struct rewrite_scope clean = {.direction = REWRITE_RESPONSE, .place = PLACE_PATH};
-	struct audit_event e = {.kind = AUDIT_HEAD, .agent = x->n->agent, .host = x->n->host, .method = x->q.method};
+	struct audit_event e = {.kind = AUDIT_HEAD, .method = x->q.method};
 	struct buf *path = &x->a->scratch[SCRATCH_VALUE];
 	struct rewrite_hits ignored = {0};
 	bool changed;
@@ -158,7 +167,8 @@ static int refuse(struct exchange *x, struct buf *ack, enum refusal_code code)
 	return send(x, ack);
 }
 
-/* A guess that was right. With `tripwire: suspend`, and for a secret that could be found by guessing, the agent is out from now on. */
+/* A guess that was right. With `tripwire: suspend`, for a secret that could be found by guessing, and after many of them, the agent
+ * is out from now on. */
 static int tripped(struct exchange *x, struct buf *ack)
 {
 	unsigned entry = (unsigned)x->work.judge.tripped;
@@ -166,8 +176,8 @@ static int tripped(struct exchange *x, struct buf *ack)
 
 	if (emit_all_hits(x) < 0)
 		return refuse(x, ack, REFUSAL_AUDIT_UNAVAILABLE);
-	if (weak || policy_tripwire_suspends(x->p)) {
-		struct audit_event e = {.kind = AUDIT_SUSPEND, .agent = x->n->agent, .secret = span_str(policy_secret_name(x->p, entry)),
+	if (trips_count(&x->a->trips, x->n->agent, x->now_ms) || weak || policy_tripwire_suspends(x->p)) {
+		struct audit_event e = {.kind = AUDIT_SUSPEND, .secret = span_str(policy_secret_name(x->p, entry)),
 		                        .code = span_str(weak ? "weak_secret" : "tripwire")};
 
 		agent_suspend(x->a, x->n->agent, true);
@@ -208,8 +218,6 @@ static enum refusal_code request_head(struct exchange *x, const struct head *h)
 			x->q.path.len = i;
 	if (emit_head(x) < 0)
 		return REFUSAL_AUDIT_UNAVAILABLE;
-	if (agent_is_suspended(x->a, x->n->agent))
-		return REFUSAL_AGENT_SUSPENDED;
 	code = policy_request(x->p, &x->q);
 	if (code != REFUSAL_NONE)
 		return code;
@@ -219,11 +227,12 @@ static enum refusal_code request_head(struct exchange *x, const struct head *h)
 		return REFUSAL_AUDIT_UNAVAILABLE;
 	if (scope_encode(&x->scope, x->p, &x->q, scope) < 0 || scope_decode(&x->scope, x->p, false, buf_span(scope)) < 0)
 		return REFUSAL_COUNT;
-	x->work.judge.grant = &x->scope.grant;
+	/* a head that has gone takes no more edits: what stands in it stays inert */
+	x->work.judge.grant = x->n->flags & EXCHANGE_F_LATE_HEAD ? NULL : &x->scope.grant;
 	x->work.require = policy_host_requires(x->p, x->n->host);
 	if (policy_request_length_changes(x->p, &x->scope.grant))
 		x->answer.flags |= ANSWER_F_CHUNKED;
-	if (policy_host_is_plain_sailing(x->p, x->n->agent, x->n->host))
+	else if (policy_host_is_plain_sailing(x->p, x->n->agent, x->n->host))
 		x->answer.flags |= ANSWER_F_CACHE;
 	switch (head_rewrite_request(&x->work, h)) {
 	case HEAD_OK: return REFUSAL_NONE;
@@ -300,15 +309,18 @@ static int take_chunk(struct exchange *x, struct buf *ack)
 		ans->carry = x->n->carry;
 		return send(x, ack);
 	}
-	memcpy(step.carry, x->n->carry.p, x->n->carry.len);
+	if (x->n->carry.len)
+		memcpy(step.carry, x->n->carry.p, x->n->carry.len);
 	buf_reset(out);
 	out->limit = room == SIZE_MAX ? 0 : room - taken;
 	x->work.judge.place = INJECT_BODY;
+	if (!x->response)
+		x->work.judge.grant = &x->scope.grant;
 	r = rewrite_feed(policy_rewriter(x->p), &scope, &step, &x->body_hits);
 	if (r == REWRITE_STOPPED)
 		return tripped(x, ack);
 	if (r == REWRITE_ERROR)
-		return -1;
+		return refuse(x, ack, REFUSAL_AGENT_UNAVAILABLE);
 	if (step.consumed == 0 && step.in.len && r == REWRITE_OK && (x->n->flags & EXCHANGE_F_FULL))
 		return refuse(x, ack, REFUSAL_PATTERN_TOO_LONG);
 	if (emit_all_hits(x) < 0 || (x->response && step.last && step.consumed == step.in.len && r == REWRITE_OK && emit_end(x) < 0))
@@ -334,9 +346,9 @@ static int pass_opaque(struct exchange *x, struct buf *ack)
 
 /* --- an exchange --- */
 
-static int begin(struct exchange *x, struct agent *a, const struct notify *n, bool response)
+static int begin(struct exchange *x, struct agent *a, const struct notify *n, bool response, uint64_t now_ms)
 {
-	*x = (struct exchange){.a = a, .n = n, .response = response, .p = a->generation[0]};
+	*x = (struct exchange){.a = a, .n = n, .response = response, .p = a->generation[0], .now_ms = now_ms};
 	if (n->id.len != EXCHANGE_ID_BYTES || (n->gen.len && n->gen.len != EXCHANGE_GEN_BYTES))
 		return -1;
 	for (size_t i = 0; i < SCRATCH_COUNT; i++)
@@ -359,16 +371,19 @@ static bool choose_generation(struct exchange *x)
 		return false;
 	if (!x->response)
 		x->p = judged;
+	for (size_t i = 0; i < x->a->generations; i++)
+		if (x->a->generation[i] == x->p)
+			x->work.shortest_run = x->a->shortest_run[i];
 	judge_init(&x->work.judge, x->p, x->response ? REWRITE_RESPONSE : REWRITE_REQUEST, x->n->agent);
 	return true;
 }
 
-int agent_exchange(struct agent *a, const struct notify *n, bool response, struct buf *ack)
+int agent_exchange(struct agent *a, const struct notify *n, bool response, struct buf *ack, uint64_t now_ms)
 {
 	enum refusal_code code = REFUSAL_NONE;
 	struct exchange x;
 
-	if (begin(&x, a, n, response) < 0)
+	if (begin(&x, a, n, response, now_ms) < 0)
 		return -1;
 	if (!choose_generation(&x)) {
 		x.answer.verdict = ANSWER_UNKNOWN_GENERATION;
@@ -377,11 +392,11 @@ int agent_exchange(struct agent *a, const struct notify *n, bool response, struc
 	if (n->flags & (EXCHANGE_F_HEAD | EXCHANGE_F_TRAILERS))
 		code = take_head(&x);
 	else if (scope_decode(&x.scope, x.p, response, n->scope) < 0)
-		return -1;
-	else if (!response)
-		x.work.judge.grant = &x.scope.grant;
-	if (code == REFUSAL_COUNT)
-		return -1;
+		code = REFUSAL_COUNT;
+	if (!response && code == REFUSAL_NONE && agent_is_suspended(a, n->agent))
+		code = REFUSAL_AGENT_SUSPENDED;
+	if (code == REFUSAL_COUNT) /* only this stream is at fault: the connection serves others */
+		code = REFUSAL_AGENT_UNAVAILABLE;
 	if (code == REFUSAL_TRIPWIRE)
 		return tripped(&x, ack);
 	if (code != REFUSAL_NONE)

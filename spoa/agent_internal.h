@@ -7,6 +7,7 @@
 
 #include "agent.h"
 #include "notify.h"
+#include "trips.h"
 
 enum { AGENT_GENERATIONS_MAX = 16 };
 
@@ -18,6 +19,8 @@ struct agent {
 	size_t generations;
 	struct audit_sink *sink;
 	struct buf suspended;
+	struct trips trips;
+	size_t shortest_run[AGENT_GENERATIONS_MAX]; /* head_name_shortest_run() of each generation */
 	struct buf scratch[SCRATCH_COUNT];
 };
 
@@ -28,6 +31,6 @@ const struct policy *agent_generation(const struct agent *a, struct span id); /*
 int agent_refusal_json(struct agent *a, const struct policy *p, const struct policy_request *q, enum refusal_code code, const char *secret);
 
 /* A head, a chunk, or trailers: appends the answer to ack. -1 as agent_message(). */
-int agent_exchange(struct agent *a, const struct notify *n, bool response, struct buf *ack);
+int agent_exchange(struct agent *a, const struct notify *n, bool response, struct buf *ack, uint64_t now_ms);
 
 #endif

@@ -1,152 +1,243 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "head_rewrite.h"
 
-/* Servers repeat these in their answers, logs and error pages: never a secret in them, not even when the policy lists them. */
+#include "head_name.h"
+
+static bool is_one_of(struct span name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (span_is(name, names[i]))
+			return true;
+	return false;
+}
+
+#define IS_ONE_OF(name, names) is_one_of(name, names, sizeof(names) / sizeof(*(names)))
+
+/* Servers repeat these in their answers, logs and error pages: no secret goes into them, whatever the policy lists. */
 static bool is_reflected(struct span name)
 {
-	static const char *const names[] = {"last-event-id", "origin", "referer", "user-agent", "x-request-id"};
-	static const char websocket[] = "sec-websocket-";
+	static const char *const names[] = {"access-control-request-headers", "access-control-request-method", "last-event-id", "origin",
+	                                    "referer", "user-agent", "x-request-id"};
+	static const char family[] = "sec-websocket-";
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (span_is(name, names[i]))
-			return true;
-	return name.len >= sizeof(websocket) - 1 && memcmp(name.p, websocket, sizeof(websocket) - 1) == 0;
+	return IS_ONE_OF(name, names) || (name.len >= sizeof(family) - 1 && memcmp(name.p, family, sizeof(family) - 1) == 0);
 }
 
-/* Fields of a response that would be wrong, or would lead around the gateway. */
+/* Fields of a response that would be wrong once a secret in its body is replaced, or that lead around the gateway. */
 static bool is_dropped(const struct policy *p, struct span name)
 {
-	static const char *const names[] = {"accept-ranges", "alt-svc", "content-digest", "content-md5", "digest", "repr-digest"};
+	static const char *const names[] = {"alt-svc", "content-digest", "content-md5", "digest", "repr-digest"};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (span_is(name, names[i]))
-			return true;
-	return policy_drops_response_header(p, name);
+	return IS_ONE_OF(name, names) || policy_drops_response_header(p, name);
 }
 
-static enum head_result rewrite(struct head_work *w, struct span value, enum rewrite_place place, bool basic, enum audit_where where,
-                                struct buf *out, bool *changed)
+/* A number that frames the message and happens to look like a short secret is none. */
+static bool is_framing(struct span name)
 {
-	struct rewrite_scope scope = {.direction = w->judge.direction,
-	                              .place = place,
-	                              .decide = judge_match,
-	                              .ctx = &w->judge};
+	return span_is(name, "content-length") || span_is(name, "transfer-encoding");
+}
 
-	buf_reset(out);
-	switch (rewrite_whole(policy_rewriter(w->judge.policy), &scope, value, basic, out, changed, &w->hits[where])) {
+static enum head_result add_edit(struct head_work *w, enum edit_op op, unsigned field, struct span name, struct span value)
+{
+	struct edit e = {.op = op, .field = field, .name = name, .value = value};
+
+	if (w->fixed)
+		return HEAD_OK;
+	if (w->edit_count == UINT16_MAX || field > UINT16_MAX || edit_encode(w->edits, &e) < 0)
+		return HEAD_TOO_LARGE;
+	w->edit_count++;
+	return HEAD_OK;
+}
+
+/* Appends the part, rewritten where `inject` allows it, to w->part. */
+static enum head_result rewrite(struct head_work *w, struct span part, unsigned inject, enum rewrite_place place, bool basic,
+                                struct rewrite_hits *hits, bool *changed)
+{
+	struct rewrite_scope scope = {.direction = w->judge->direction, .place = place, .decide = judge_match, .ctx = w->judge};
+
+	w->judge->place = w->fixed ? 0 : inject;
+	switch (rewrite_whole(policy_rewriter(w->judge->policy), &scope, part, basic, w->part, changed, hits)) {
 	case REWRITE_OK: return HEAD_OK;
 	case REWRITE_STOPPED: return HEAD_TRIPPED;
 	default: return HEAD_ERROR;
 	}
 }
 
-static enum head_result add_edit(struct head_work *w, const struct edit *e)
+/* A part in which nothing becomes a secret and that is not changed: only the wire is guarded. hits NULL: placeholders are counted
+ * elsewhere. */
+static enum head_result guard(struct head_work *w, struct span part, struct rewrite_hits *hits)
 {
-	if (edit_encode(w->edits, e) < 0)
-		return HEAD_ERROR;
-	w->edit_count++;
-	return HEAD_OK;
+	bool changed;
+
+	buf_reset(w->part);
+	return rewrite(w, part, 0, PLACE_RAW, false, hits, &changed);
 }
 
-/* Reaches every byte of the field; the name too: an upstream can echo into it, and a request can carry a secret out in it. */
-static enum head_result one_field(struct head_work *w, const struct head_field *f, unsigned number)
-{
-	enum audit_where where = w->trailers ? AUDIT_IN_TRAILER : AUDIT_IN_HEADER;
-	bool name_changed, value_changed, basic = w->judge.direction == REWRITE_RESPONSE || span_is(f->name, "authorization");
-	struct edit e = {.field = number};
-	enum head_result r;
+/* --- fields --- */
 
-	w->judge.place = 0;
-	r = rewrite(w, f->name, PLACE_HEADER, false, where, w->name, &name_changed);
-	if (r != HEAD_OK)
-		return r;
-	w->judge.field = f->name;
-	w->judge.place = w->trailers || is_reflected(f->name) ? 0 : INJECT_HEADER;
-	w->judge.replaced = 0;
-	r = rewrite(w, f->value, PLACE_HEADER, basic, where, w->scratch, &value_changed);
-	if (r != HEAD_OK)
-		return r;
-	if (w->require && !w->judge.replaced && policy_is_credential_header(w->judge.policy, f->name))
-		return HEAD_CREDENTIAL_REQUIRED;
-	if (!name_changed && !value_changed)
-		return HEAD_OK;
-	e.op = name_changed ? EDIT_FIELD : EDIT_VALUE;
-	if (name_changed)
-		e.name = buf_span(w->name);
-	e.value = buf_span(w->scratch);
-	return add_edit(w, &e);
+static enum head_result guard_name(struct head_work *w, struct span name, struct rewrite_hits *hits)
+{
+	struct head_name_hit hit;
+
+	if (head_name_find(policy_rewriter(w->judge->policy), w->shortest_run, name, 0, &hit)) {
+		w->judge->tripped = (int)hit.entry;
+		return HEAD_TRIPPED;
+	}
+	return guard(w, name, hits);
 }
 
-enum head_result head_rewrite_fields(struct head_work *w, struct span fields)
+/* *missing: a credential header without a placeholder that became a secret. */
+static enum head_result request_field(struct head_work *w, unsigned number, const struct head_field *f, bool trailer, bool *missing)
 {
+	struct rewrite_hits *hits = &w->hits[trailer ? AUDIT_IN_TRAILER : AUDIT_IN_HEADER];
+	bool credential = !trailer && policy_is_credential_header(w->judge->policy, f->name), changed;
+	unsigned before = w->judge->replaced;
+	enum head_result r = guard_name(w, f->name, hits);
+
+	if (r != HEAD_OK || is_framing(f->name))
+		return r;
+	w->judge->field = f->name;
+	buf_reset(w->part);
+	r = rewrite(w, f->value, trailer || is_reflected(f->name) ? 0 : INJECT_HEADER, PLACE_HEADER, credential, hits, &changed);
+	if (r == HEAD_OK && changed)
+		r = add_edit(w, EDIT_VALUE, number, span_of(NULL, 0), buf_span(w->part));
+	*missing |= credential && w->judge->replaced == before;
+	return r;
+}
+
+/* All fields are looked at, repeated ones too: the tripwire goes before a missing credential. */
+static enum head_result request_fields(struct head_work *w, struct span fields, bool trailer)
+{
+	enum head_result r = HEAD_OK;
+	bool missing = false;
 	struct head_field f;
 	unsigned number = 0;
-	int more;
+	int more = 0;
 
-	while ((more = head_next_field(&f, &fields)) == 1) {
-		enum head_result r;
+	while (r == HEAD_OK && (more = head_next_field(&f, &fields)) == 1)
+		r = request_field(w, number++, &f, trailer, &missing);
+	if (r != HEAD_OK)
+		return r;
+	if (more < 0)
+		return HEAD_ERROR;
+	return missing && w->require ? HEAD_CREDENTIAL_REQUIRED : HEAD_OK;
+}
 
-		if (w->judge.direction == REWRITE_RESPONSE && !w->trailers && is_dropped(w->judge.policy, f.name))
-			r = add_edit(w, &(struct edit){.op = EDIT_REMOVE, .field = number});
-		else
-			r = one_field(w, &f, number);
-		if (r != HEAD_OK)
-			return r;
-		number++;
-	}
-	return more < 0 ? HEAD_ERROR : HEAD_OK;
+/* Leaves the name without secrets in w->name. */
+static enum head_result response_name(struct head_work *w, struct span name, struct rewrite_hits *hits, bool *changed)
+{
+	enum head_result r;
+	int lowered;
+
+	buf_reset(w->part);
+	r = rewrite(w, name, 0, PLACE_RAW, false, hits, changed);
+	if (r != HEAD_OK)
+		return r;
+	buf_reset(w->name);
+	lowered = head_name_sanitize(policy_rewriter(w->judge->policy), w->shortest_run, buf_span(w->part), w->name, hits);
+	*changed |= lowered > 0;
+	return lowered < 0 ? HEAD_ERROR : HEAD_OK;
+}
+
+static enum head_result response_field(struct head_work *w, unsigned number, const struct head_field *f, enum audit_where where)
+{
+	bool name_changed = false, changed = false;
+	enum head_result r;
+
+	if (is_dropped(w->judge->policy, f->name))
+		return add_edit(w, EDIT_REMOVE, number, span_of(NULL, 0), span_of(NULL, 0));
+	r = response_name(w, f->name, &w->hits[where], &name_changed);
+	if (r != HEAD_OK || is_framing(f->name))
+		return r;
+	buf_reset(w->part);
+	r = rewrite(w, f->value, 0, PLACE_HEADER, true, &w->hits[where], &changed);
+	if (r != HEAD_OK)
+		return r;
+	if (name_changed)
+		return add_edit(w, EDIT_FIELD, number, buf_span(w->name), buf_span(w->part));
+	return changed ? add_edit(w, EDIT_VALUE, number, span_of(NULL, 0), buf_span(w->part)) : HEAD_OK;
+}
+
+static enum head_result response_fields(struct head_work *w, struct span fields, enum audit_where where)
+{
+	enum head_result r = HEAD_OK;
+	struct head_field f;
+	unsigned number = 0;
+	int more = 0;
+
+	while (r == HEAD_OK && (more = head_next_field(&f, &fields)) == 1)
+		r = response_field(w, number++, &f, where);
+	return r == HEAD_OK && more < 0 ? HEAD_ERROR : r;
 }
 
 enum head_result head_rewrite_response(struct head_work *w, const struct head *h)
 {
-	return head_rewrite_fields(w, h->fields);
+	return response_fields(w, h->fields, AUDIT_IN_HEADER);
 }
 
-struct span head_uri_path(struct span uri)
+enum head_result head_rewrite_trailers(struct head_work *w, const struct head *h)
 {
-	const uint8_t *at = uri.len && uri.p[0] != '/' ? memmem(uri.p, uri.len, "://", 3) : NULL;
-
-	if (!at)
-		return uri;
-	at = memchr(at + 3, '/', uri.len - (size_t)(at + 3 - uri.p));
-	return at ? span_of(at, uri.len - (size_t)(at - uri.p)) : span_str("/");
+	return w->judge->direction == REWRITE_REQUEST ? request_fields(w, h->fields, true) : response_fields(w, h->fields, AUDIT_IN_TRAILER);
 }
 
-/* Scheme and authority were judged before; they are looked at for secrets with the path. */
-static enum head_result rewrite_uri(struct head_work *w, struct span uri)
+/* --- uri --- */
+
+struct head_uri head_uri_split(struct span uri)
 {
-	const uint8_t *mark = uri.len ? memchr(uri.p, '?', uri.len) : NULL;
-	size_t path_len = mark ? (size_t)(mark - uri.p) : uri.len;
-	bool path_changed, query_changed = false;
+	const uint8_t *p = uri.len && uri.p[0] != '/' ? memmem(uri.p, uri.len, "://", 3) : NULL;
+	size_t at = p ? (size_t)(p - uri.p) + 3 : 0;
+	struct head_uri u;
+
+	while (p && at < uri.len && uri.p[at] != '/' && uri.p[at] != '?')
+		at++;
+	u.authority = span_of(uri.p, at);
+	u.path = span_of(uri.p + at, uri.len - at);
+	u.query = span_of(NULL, 0);
+	p = u.path.len ? memchr(u.path.p, '?', u.path.len) : NULL;
+	if (p) {
+		at = (size_t)(p - u.path.p);
+		u.query = span_of(p, u.path.len - at);
+		u.path.len = at;
+	}
+	return u;
+}
+
+static enum head_result rewrite_uri(struct head_work *w, struct span whole)
+{
+	struct head_uri u = head_uri_split(whole);
+	bool path_changed = false, query_changed = false;
 	enum head_result r;
 
-	w->judge.place = INJECT_PATH;
-	r = rewrite(w, span_of(uri.p, path_len), PLACE_PATH, false, AUDIT_IN_PATH, w->name, &path_changed);
+	/* a secret may lie across a separator; placeholders are looked for part by part */
+	r = guard(w, whole, NULL);
 	if (r != HEAD_OK)
 		return r;
-	buf_reset(w->scratch);
-	if (mark) {
-		w->judge.place = INJECT_QUERY;
-		r = rewrite(w, span_of(mark, uri.len - path_len), PLACE_QUERY, false, AUDIT_IN_QUERY, w->scratch, &query_changed);
-		if (r != HEAD_OK)
-			return r;
-	}
-	if (!path_changed && !query_changed)
-		return HEAD_OK;
-	if (buf_append_span(w->name, buf_span(w->scratch)) < 0)
+	buf_reset(w->part);
+	if (buf_append_span(w->part, u.authority) < 0)
 		return HEAD_ERROR;
-	return add_edit(w, &(struct edit){.op = EDIT_URI, .value = buf_span(w->name)});
+	r = rewrite(w, u.path, INJECT_PATH, PLACE_PATH, false, &w->hits[AUDIT_IN_PATH], &path_changed);
+	if (r == HEAD_OK && u.query.len)
+		r = rewrite(w, u.query, INJECT_QUERY, PLACE_QUERY, false, &w->hits[AUDIT_IN_QUERY], &query_changed);
+	if (r == HEAD_OK && (path_changed || query_changed))
+		r = add_edit(w, EDIT_URI, 0, span_of(NULL, 0), buf_span(w->part));
+	return r;
 }
 
 enum head_result head_rewrite_request(struct head_work *w, const struct head *h)
 {
-	enum head_result r;
-	bool changed;
+	enum head_result r = guard(w, h->method, &w->hits[AUDIT_IN_HEADER]);
 
-	/* a method is any token: nothing is put into it, and no secret may leave in it */
-	w->judge.place = 0;
-	r = rewrite(w, h->method, PLACE_HEADER, false, AUDIT_IN_HEADER, w->scratch, &changed);
 	if (r == HEAD_OK)
 		r = rewrite_uri(w, h->uri);
-	return r == HEAD_OK ? head_rewrite_fields(w, h->fields) : r;
+	return r == HEAD_OK ? request_fields(w, h->fields, false) : r;
+}
+
+/* --- logs --- */
+
+int head_logged(const struct policy *p, struct span bytes, struct buf *out)
+{
+	struct rewrite_scope scope = {.direction = REWRITE_RESPONSE, .place = PLACE_RAW, .made_only = true};
+	bool changed;
+
+	return rewrite_whole(policy_rewriter(p), &scope, bytes, false, out, &changed, NULL) == REWRITE_OK ? 0 : -1;
 }

@@ -5,8 +5,8 @@
 
 #include "exchange.h"
 
-/* version, direction, then place, framing and two bits; a request's grant follows */
-enum { SCOPE_VERSION = 1, SCOPE_BYTES = 5 };
+/* version, direction, place, framing, two bits; then a request's generation, in which alone its grant has a meaning, and grant */
+enum { SCOPE_VERSION = 1, SCOPE_BYTES = 5, SCOPE_GRANT_AT = SCOPE_BYTES + EXCHANGE_GEN_BYTES };
 enum { SCOPE_OPAQUE = 1, SCOPE_MADE_ONLY = 2 };
 
 static bool begins(struct span s, const char *with)
@@ -64,7 +64,7 @@ int scope_from_fields(struct scope *s, struct span fields, bool *encoded)
 	while ((r = head_next_field(&f, &fields)) == 1) {
 		if (span_is(f.name, "content-type"))
 			take_type(s, f.value);
-		else if (span_is(f.name, "content-encoding") && !is_identity(f.value))
+		else if ((span_is(f.name, "content-encoding") || span_is(f.name, "grpc-encoding")) && !is_identity(f.value))
 			*encoded = true;
 	}
 	return r;
@@ -77,7 +77,9 @@ int scope_encode(const struct scope *s, const struct policy *p, const struct pol
 
 	if (buf_append(out, fixed, sizeof(fixed)) < 0)
 		return -1;
-	return q ? policy_grant_encode(p, q, out) : 0;
+	if (!q)
+		return 0;
+	return buf_append(out, policy_generation(p), EXCHANGE_GEN_BYTES) < 0 ? -1 : policy_grant_encode(p, q, out);
 }
 
 int scope_decode(struct scope *s, const struct policy *p, bool response, struct span encoded)
@@ -94,6 +96,8 @@ int scope_decode(struct scope *s, const struct policy *p, bool response, struct 
 	s->made_only = b[4] & SCOPE_MADE_ONLY;
 	if (response)
 		return encoded.len == SCOPE_BYTES ? 0 : -1;
-	s->granted = policy_grant_decode(p, span_of(b + SCOPE_BYTES, encoded.len - SCOPE_BYTES), &s->grant) != NULL;
+	if (encoded.len < SCOPE_GRANT_AT || memcmp(b + SCOPE_BYTES, policy_generation(p), EXCHANGE_GEN_BYTES) != 0)
+		return -1;
+	s->granted = policy_grant_decode(p, span_of(b + SCOPE_GRANT_AT, encoded.len - SCOPE_GRANT_AT), &s->grant) != NULL;
 	return s->granted ? 0 : -1;
 }
