@@ -51,6 +51,13 @@ void tokens_free(struct tokens *t)
 	free(t);
 }
 
+bool tokens_is_whole(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 4 && strcmp(path + len - 4, ".pem") == 0;
+}
+
 /* "…" loses its quotes and its escapes \n \" \\, '…' its quotes. */
 static void unquote(struct span *value, uint8_t *p)
 {
@@ -186,7 +193,6 @@ static int read_file(struct tokens *t, struct token_file *f, struct report *r)
 
 static struct token_file *open_file(struct tokens *t, const char *path, struct report *r)
 {
-	size_t len = strlen(path);
 	struct token_file *f;
 
 	for (f = t->files; f; f = f->next)
@@ -201,7 +207,7 @@ static struct token_file *open_file(struct tokens *t, const char *path, struct r
 	}
 	f->next = t->files;
 	t->files = f;
-	f->whole = len > 4 && strcmp(path + len - 4, ".pem") == 0;
+	f->whole = tokens_is_whole(path);
 	f->error = read_file(t, f, r);
 	if (!f->error && f->whole && f->text.len && f->text.p[f->text.len - 1] == '\n')
 		f->text.len--;

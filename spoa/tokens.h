@@ -22,6 +22,9 @@ void tokens_free(struct tokens *t);                    /* values stay, they are 
  * Mistakes in the file itself are errors in the report, once. */
 bool tokens_find(struct tokens *t, const char *path, const char *name, struct span *value, const char **why, struct report *r);
 
+/* Is the whole file the value? By its name. */
+bool tokens_is_whole(const char *path);
+
 /* Walks the lines of a dotenv text: 1: a token, 0: the end, -1: the line is none (*line is its number). Decodes the value where it
  * stands. */
 struct token {

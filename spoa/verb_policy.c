@@ -5,8 +5,10 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "key.h"
 #include "log.h"
 #include "state.h"
@@ -38,4 +40,24 @@ struct policy *verb_load_policy(const char *file, const char *key_option, const 
 	}
 	OPENSSL_cleanse(key, sizeof(key));
 	return p;
+}
+
+const char *verb_find_policy(const char *option, const char *state_option, char *room, size_t size)
+{
+	char state[PATH_MAX], socket[PATH_MAX];
+	struct buf answer = {.limit = PATH_MAX};
+	const char *from = option ? option : getenv("SLAPENIR_POLICY");
+
+	if (from)
+		return from;
+	if (state_default(state, sizeof(state), state_option) == 0 && state_path(socket, sizeof(socket), state, STATE_CONTROL_SOCK) == 0 &&
+	    access(socket, F_OK) == 0 && control_ask(socket, "policy", &answer) == 0 && answer.len > 3 && answer.len - 3 < size &&
+	    memcmp(answer.p, "ok ", 3) == 0) {
+		memcpy(room, answer.p + 3, answer.len - 3);
+		room[answer.len - 3] = '\0';
+		room[strcspn(room, "\n")] = '\0';
+		from = room;
+	}
+	buf_deinit(&answer);
+	return from ? from : "policy.yaml";
 }

@@ -14,4 +14,7 @@
  * is made, and placeholders come from a random one. NULL: the reason is in the report or logged. */
 struct policy *verb_load_policy(const char *file, const char *key_option, const char *state_option, bool lend_key, struct report *r);
 
+/* --policy, else $SLAPENIR_POLICY, else that of the gateway that runs in the state directory, else policy.yaml. room is for its name. */
+const char *verb_find_policy(const char *option, const char *state_option, char *room, size_t size);
+
 #endif

@@ -2,13 +2,9 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "control.h"
 #include "hostname.h"
-#include "state.h"
 #include "verb_policy.h"
 #include "verbs.h"
 
@@ -108,27 +104,6 @@ static int explain(const char *file, const struct policy *p, const struct policy
 	return 0;
 }
 
-/* --policy, else $SLAPENIR_POLICY, else that of the gateway that runs in the state directory, else ./policy.yaml. */
-static const char *find_policy(const char *option, const char *state_option, char *room, size_t size)
-{
-	char state[PATH_MAX], socket[PATH_MAX];
-	struct buf answer = {.limit = PATH_MAX};
-	const char *from = option ? option : getenv("SLAPENIR_POLICY");
-
-	if (from)
-		return from;
-	if (state_default(state, sizeof(state), state_option) == 0 && state_path(socket, sizeof(socket), state, STATE_CONTROL_SOCK) == 0 &&
-	    access(socket, F_OK) == 0 && control_ask(socket, "policy", &answer) == 0 && answer.len > 3 && answer.len < size &&
-	    memcmp(answer.p, "ok ", 3) == 0) {
-		memcpy(room, answer.p + 3, answer.len - 3);
-		room[answer.len - 3] = '\0';
-		room[strcspn(room, "\n")] = '\0';
-		from = room;
-	}
-	buf_deinit(&answer);
-	return from ? from : "policy.yaml";
-}
-
 int verb_why(int argc, char **argv)
 {
 	static const struct option options[] = {{"agent", required_argument, NULL, 'a'}, {"method", required_argument, NULL, 'm'},
@@ -154,7 +129,7 @@ int verb_why(int argc, char **argv)
 		fprintf(stderr, "slapenir why: %s: %s\n", argv[optind], why);
 		return 2;
 	}
-	file = find_policy(policy, state, room, sizeof(room));
+	file = verb_find_policy(policy, state, room, sizeof(room));
 	p = verb_load_policy(file, key, state, true, &r);
 	report_print(&r, stderr);
 	if (p) {
