@@ -49,3 +49,9 @@ size_t prefilter_hold(const struct prefilter *p, struct span bytes, unsigned lin
 			break;
 	return at;
 }
+
+bool prefilter_begins_in_bits(const struct prefilter *p, struct span bytes, unsigned bits, unsigned line)
+{
+	return bytes.len && ((walk_fits_from_bit(&p->open, bytes, bits, line, FIT_BEGUN) & FIT_BEGUN) ||
+	                     (walk_fits_from_bit(&p->anchored, bytes, bits, line, FIT_BEGUN) & FIT_BEGUN));
+}

@@ -200,3 +200,12 @@ unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsign
 		walk_base64_start(&w, from, offset);
 	return w.found;
 }
+
+unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned bit, unsigned line, unsigned want)
+{
+	struct walk w = {.tr = tr, .bytes = bytes, .line = line, .want = want};
+
+	for (; tr->count && bit < 6 && !(w.found & want); bit += 2)
+		walk_base64_start(&w, 0, bit);
+	return w.found;
+}

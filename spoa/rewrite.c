@@ -8,13 +8,6 @@
 
 enum { STEP_MAX = 1 << 30 }; /* positions are 32 bits wide */
 
-size_t hold_from(const struct rewriter *r, struct span in, size_t from, unsigned line)
-{
-	struct span tail = span_of(in.p + from, in.len - from);
-
-	return from + prefilter_hold(r->prefilter, tail, carry_line_at(in, from, line));
-}
-
 size_t rewriter_entries(const struct rewriter *r)
 {
 	return r->count;
@@ -43,7 +36,7 @@ static enum rewrite_result feed_part(struct emitter *e, struct scratch *s, size_
 
 	e->in.len = end;
 	e->last = last;
-	e->hold = last ? end : hold_from(e->rewriter, e->in, e->at, e->line);
+	e->hold = last ? end : emit_hold(e);
 	result = scan(e, s);
 	return result == REWRITE_OK ? emit_clean(e, e->hold) : result;
 }

@@ -55,6 +55,19 @@ struct unit base64_unit(const uint8_t *p, const uint8_t *end)
 	return (struct unit){.len = 0};
 }
 
+size_t emit_hold(const struct emitter *e)
+{
+	const struct prefilter *p = e->rewriter->prefilter;
+	size_t from = e->at;
+
+	if (e->bits) {
+		if (prefilter_begins_in_bits(p, span_of(e->in.p + from, e->in.len - from), e->bits, carry_line_at(e->in, from, e->line)))
+			return from;
+		from += e->shared.len;
+	}
+	return from + prefilter_hold(p, span_of(e->in.p + from, e->in.len - from), carry_line_at(e->in, from, e->line));
+}
+
 static size_t room(const struct emitter *e)
 {
 	return e->out->limit ? e->out->limit - e->out->len : SIZE_MAX;
@@ -474,8 +487,8 @@ enum rewrite_result emit_found(struct emitter *e, struct scratch *s)
 		if (f->start >= e->hold)
 			break;
 		r = emit_one(e, s, f);
-		if (r == REWRITE_OK && !e->last && e->at > e->hold)
-			e->hold = hold_from(e->rewriter, e->in, e->at, e->line);
+		if (r == REWRITE_OK && !e->last && (e->at > e->hold || (e->at == e->hold && e->bits)))
+			e->hold = emit_hold(e);
 	}
 	s->found_used = 0;
 	return r;

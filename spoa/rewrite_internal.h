@@ -91,7 +91,8 @@ enum rewrite_result emit_clean(struct emitter *e, size_t upto) __attribute__((wa
 
 /* The unit at p that spells a base64 character, or len 0. */
 struct unit base64_unit(const uint8_t *p, const uint8_t *end);
-/* The smallest hold at or behind `from`. */
-size_t hold_from(const struct rewriter *r, struct span in, size_t from, unsigned line);
+/* Where what is held begins now that in[..at) is decided. The decided bits of a shared character are not looked at: in the input they are
+ * still the secret's. */
+size_t emit_hold(const struct emitter *e);
 
 #endif

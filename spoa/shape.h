@@ -84,8 +84,8 @@ struct prefilter_scan {
 	unsigned line;
 	size_t quiet;                    /* every beginning before it is found or excluded */
 	size_t block;                    /* the block that ends at quiet, */
-	uint64_t grams;                  /* its places not yet walked, */
-	bool runs, more;                 /* and whether runs are to be searched in it; base64 goes on */
+	uint64_t grams;                  /* and its places not yet walked */
+	bool more;                       /* base64 goes on where it was searched last */
 	size_t text, base64;             /* how far runs have been searched */
 	struct prefilter_region next[3]; /* found and not yet passed: anchored, text runs, base64 runs */
 };
@@ -97,5 +97,9 @@ bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_regi
 /* The smallest s such that bytes[s..) spell a proper beginning of a shape; bytes.len: none does. Whatever the values, exactly this
  * is held back. */
 size_t prefilter_hold(const struct prefilter *p, struct span bytes, unsigned line);
+
+/* The first character is one of base64 and its `bits` high bits (2 or 4) are decided: do the bits behind them and what follows spell a proper
+ * beginning, up to the end? */
+bool prefilter_begins_in_bits(const struct prefilter *p, struct span bytes, unsigned bits, unsigned line);
 
 #endif

@@ -114,14 +114,14 @@ static inline enum rewrite_result kit_feed(const struct rewriter *r, const struc
 		enum rewrite_result result;
 		struct buf piece = {.limit = cuts->room};
 		uint8_t *exact;
+		unsigned i;
 
 		have = more > in.len - have ? in.len : have + more;
 		exact = malloc(have - at + 1); /* so that a sanitizer sees a read behind the end */
 		assert(exact);
 		memcpy(exact, in.p + at, have - at);
 		do {
-			step.in = span_of(exact + (at - (have - (have - at))), have - at);
-			step.in.p = exact;
+			step.in = span_of(exact, have - at);
 			step.last = have == in.len;
 			step.out = &piece;
 			before = piece.len;
@@ -132,10 +132,10 @@ static inline enum rewrite_result kit_feed(const struct rewriter *r, const struc
 				buf_append(out, piece.p + before, piece.len - before);
 			else
 				buf_append(out, step.in.p, step.consumed);
+			for (i = 0; cuts->trace && i < step.carry_len; i++)
+				buf_printf(cuts->trace, "%02x", step.carry[i]);
 			if (cuts->trace)
-				buf_printf(cuts->trace, "%zu %zu ", step.consumed, piece.len - before);
-			if (cuts->trace)
-				buf_append(cuts->trace, step.carry, step.carry_len);
+				buf_printf(cuts->trace, " %zu+%zu ", step.consumed, piece.len - before);
 			at += step.consumed;
 			memmove(exact, exact + step.consumed, have - at);
 			idle = step.consumed ? 0 : idle + 1;

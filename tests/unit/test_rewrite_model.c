@@ -84,12 +84,12 @@ static void fail_with(const struct kit *k, struct span in, struct span want, str
 	size_t i, j;
 
 	for (i = 0; i < k->count; i++)
-		print_error("pattern %.*s -> %.*s\n", (int)k->entry[i].value.len, k->entry[i].value.p, (int)k->entry[i].made.len, k->entry[i].made.p);
+		fprintf(stderr, "pattern %.*s -> %.*s\n", (int)k->entry[i].value.len, k->entry[i].value.p, (int)k->entry[i].made.len, k->entry[i].made.p);
 	for (i = 0; i < 3; i++) {
-		print_error("%s", i == 0 ? "input    " : i == 1 ? "expected " : "got      ");
+		fprintf(stderr, "%s", i == 0 ? "input    " : i == 1 ? "expected " : "got      ");
 		for (j = 0; j < all[i].len; j++)
-			print_error(all[i].p[j] >= ' ' && all[i].p[j] < 127 ? "%c" : "<%02x>", all[i].p[j]);
-		print_error("\n");
+			fprintf(stderr, all[i].p[j] >= ' ' && all[i].p[j] < 127 ? "%c" : "<%02x>", all[i].p[j]);
+		fprintf(stderr, "\n");
 	}
 	fail_msg("%s", how);
 }
