@@ -56,6 +56,8 @@ enum { FIT_WHOLE = 1, FIT_BEGUN = 2 };
 
 /* Which of FIT_ are true of bytes[from..); the walk ends when it has one that is wanted. */
 unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsigned line, unsigned want);
+/* The same of what begins in the first character, one of base64, at its bit number `bit` or behind it. */
+unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned bit, unsigned line, unsigned want);
 
 /* ---- the gate: a vector test for whole blocks (prefilter_gate*.c) ---- */
 enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1 };
