@@ -146,13 +146,17 @@ static bool sextet_fits(const struct gram *head, unsigned offset, unsigned j, un
 	return true;
 }
 
-static struct gram gram_base64(const struct gram *head, unsigned offset)
+static struct gram gram_base64(const struct gram *head, unsigned length, unsigned offset)
 {
 	struct gram g = {0};
 
 	for (unsigned j = 0; j < GATE_GRAM; j++) {
 		uint64_t fits = 0;
 
+		if (6 * j >= 8 * length + offset) { /* behind the end of a very short one */
+			set_fill(g.set[j]);
+			continue;
+		}
 		for (unsigned value = 0; value < 64; value++)
 			fits |= (uint64_t)sextet_fits(head, offset, j, value) << value;
 		for (unsigned c = 0; c < 256; c++)
@@ -169,8 +173,11 @@ static void buckets_escapes(struct buckets *b, const struct gram *heads)
 	struct gram *u = &b->g[BUCKET_UNICODE], *e = &b->g[BUCKET_ESCAPE];
 	unsigned c, k;
 
+	/* and little endian in front of big endian: two zero bytes, but not a page of them */
 	set_add_text(u->set[0], "\\");
+	set_add(u->set[0], 0);
 	set_add_text(u->set[1], "u\\%&");
+	set_add(u->set[1], 0);
 	set_add_text(u->set[2], "0\\%&#u123456789abcdefABCDEFxXqlgpomts\"/");
 	set_fill(u->set[3]);
 	set_add_text(e->set[0], "\\%&");
@@ -182,8 +189,10 @@ static void buckets_escapes(struct buckets *b, const struct gram *heads)
 	if (set_has(heads->set[0], '&') || set_has(heads->set[0], '<') || set_has(heads->set[0], '>') || set_has(heads->set[0], '"') ||
 	    set_has(heads->set[0], '\''))
 		set_add_text(e->set[1], "algq");
-	for (k = 0; k < 4; k++)
+	for (k = 0; k < 4; k++) {
 		e->set[1][k] |= heads->set[0][k];
+		u->set[2][k] |= heads->set[0][k];
+	}
 	set_fill(e->set[2]);
 	set_fill(e->set[3]);
 	b->used[BUCKET_UNICODE] = b->used[BUCKET_ESCAPE] = true;
@@ -207,7 +216,7 @@ static void gate_grams_init(struct gate *g, const struct tree *tr)
 		part = gram_hex(&head);
 		bucket_add(&b, &part);
 		for (offset = 0; offset < 6; offset += 2) {
-			part = gram_base64(&head, offset);
+			part = gram_base64(&head, tr->t[i].length, offset);
 			bucket_add(&b, &part);
 		}
 	}

@@ -67,23 +67,27 @@ struct gate {
 	uint8_t gram[GATE_GRAM][256]; /* eight buckets: a place is a hit when one bit is set in all four */
 	uint8_t run[256];             /* GATE_ bits of the classes that hold the byte */
 	unsigned text_min, line_min;  /* shortest run that matters, at least 1; 0: none does */
-	/* the same for shuffles: rows of nibbles, and tables for bytes below 128 (others count as members of all that holds any) */
-	uint8_t gram_low[GATE_GRAM][16], gram_high[GATE_GRAM][16];
-	uint8_t text_row[16], line_row[16];
-	uint8_t text_above, line_above; /* 255 when bytes from 128 on are members */
+	/* From here on by gate_finish(), for the vector forms, which may say more than is true, never less. */
+	uint8_t gram_low[GATE_GRAM][16], gram_high[GATE_GRAM][16]; /* by nibble: buckets that hold some byte with it */
+	uint8_t gram_ascii[GATE_GRAM][128]; /* of the byte and of the one 128 above */
+	uint8_t run_out[128];               /* classes that do not hold the byte */
+	uint8_t run_row[2][16];             /* by class and low nibble: the high nibbles below 8 of members */
+	uint8_t run_above[2];               /* by class: 255 when some byte from 128 on is a member, and then all count */
+	bool grams, gram_above;             /* is there any gram; may one begin with a byte from 128 on */
+	uint8_t shift[2][4];                /* by class: doublings and a rest that leave of groups in a row those that are enough */
+	bool always[2];                     /* runs are too short for groups: look everywhere */
 };
 
-/* What of a block deserves a look. The gate may say more than is true, never less. */
+/* A block that deserves a look: it has hits, or a run that is long enough may end in it. */
 struct gate_find {
 	size_t block;   /* where it begins, or where the search ended */
 	uint64_t grams; /* bit i: block + i is a hit */
-	bool runs;      /* a run that is long enough may touch this block */
 };
 
 struct gate_form {
 	const char *name;
 	bool (*runs_here)(void);
-	/* Searches blocks from, from + 64, … as long as GATE_SLACK bytes follow the block. A run that is cut by `from` need not be found. */
+	/* Searches blocks from, from + 64, … as long as GATE_SLACK bytes follow the block. */
 	bool (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find *find);
 };
 

@@ -57,7 +57,7 @@ static void search_text(struct prefilter_scan *s)
 	const struct gate *g = &s->p->gate;
 	size_t begin, end, until;
 
-	if (!s->runs || !g->text_min)
+	if (!g->text_min)
 		return;
 	while (s->text < s->quiet && empty(&s->next[TEXT])) {
 		if (!find_run(g, GATE_TEXT, g->text_min, s->bytes, s->text, s->quiet, PREFILTER_WINDOW + 2 * s->p->open_longest, &begin, &end)) {
@@ -77,7 +77,7 @@ static void search_base64(struct prefilter_scan *s)
 
 	while (s->base64 < s->quiet && empty(&s->next[BASE64])) {
 		if (!s->more) {
-			if (!s->runs || !g->line_min)
+			if (!g->line_min)
 				return;
 			if (!find_run(g, GATE_LINE, g->line_min, s->bytes, s->base64, s->quiet, g->line_min, &begin, &end)) {
 				s->base64 = s->quiet;
@@ -96,16 +96,11 @@ static void next_block(struct prefilter_scan *s)
 	struct gate_find find;
 	size_t back;
 
-	if (!s->p->form->next(g, s->bytes, s->quiet, &find)) {
+	if (!s->p->form->next(g, s->bytes, s->quiet, &find))
 		find.grams = gate_grams(g, s->bytes, find.block);
-		find.runs = true;
-	}
 	s->block = find.block;
 	s->grams = find.grams;
-	s->runs = find.runs;
 	s->quiet = s->bytes.len - find.block > GATE_BLOCK ? find.block + GATE_BLOCK : s->bytes.len;
-	if (!s->runs)
-		return;
 	/* a run may have begun in front of the block that shows it */
 	back = find.block > g->text_min + GATE_BLOCK ? find.block - g->text_min - GATE_BLOCK : 0;
 	if (s->text < back)
@@ -118,12 +113,15 @@ static void next_block(struct prefilter_scan *s)
 /* A base64 line that began in front of these bytes may be shorter here than a run has to be. */
 static void first_line(struct prefilter_scan *s)
 {
-	size_t n = 0;
+	size_t n;
 
-	while (n < s->bytes.len && n < CARRY_LINE_FULL && spelling_in_line(s->bytes.p[n]))
-		n++;
-	if (s->line + n >= CARRY_LINE_FULL && n < s->bytes.len && (s->bytes.p[n] == '\n' || s->bytes.p[n] == '\r' || s->bytes.p[n] == '\\'))
-		s->more = true;
+	for (n = 0; n < s->bytes.len && n < CARRY_LINE_FULL && !s->more; n++) {
+		uint8_t c = s->bytes.p[n];
+
+		s->more = s->line + n >= CARRY_LINE_FULL && (c == '\n' || c == '\r' || c == '\\');
+		if (!spelling_in_line(c))
+			break;
+	}
 }
 
 void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, struct span bytes, unsigned line)
