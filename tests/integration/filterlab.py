@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The filter alone: a real HAProxy with spoe.conf and load.lua as shipped, a scripted agent and real upstreams. No TLS and
 no policy in between, so that each byte on either side is the test's own."""
+import glob
 import os
-import re
 import shutil
 import signal
 import socket
@@ -95,7 +95,7 @@ class Lab:
         self.log = open(f"{self.dir}/log", "w+")
         self.process = subprocess.Popen(["haproxy", "-db", "-f", self.config], env=self.environment, stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=subprocess.STDOUT)
-        for _ in range(300):
+        for _ in range(3000):
             if self.process.poll() is not None:
                 raise RuntimeError(open(f"{self.dir}/log").read())
             try:
@@ -228,7 +228,7 @@ class LabTest(unittest.TestCase):
 def patched_module(folder, *changes):
     """A copy of the filter with (file, old, new) changed, built in `folder`: what happens without a protection."""
     tree = os.path.join(folder, "tree")
-    for part in ("haproxy", "spoa", "Makefile"):
+    for part in (".ci", "haproxy", "spoa", "Makefile"):
         source, target = os.path.join(ROOT, part), os.path.join(tree, part)
         if os.path.isdir(source):
             shutil.copytree(source, target)
@@ -243,9 +243,9 @@ def patched_module(folder, *changes):
         open(path, "w").write(text.replace(old, new))
     build = os.path.join(folder, "build")
     os.makedirs(build, exist_ok=True)
-    headers = os.path.join(BUILD, "haproxy-headers")
-    if os.path.isdir(headers):
-        shutil.copytree(headers, os.path.join(build, "haproxy-headers"), symlinks=True)
+    # what the changes cannot touch need not be made again
+    for part in glob.glob(f"{BUILD}/haproxy-headers") + glob.glob(f"{BUILD}/filter/*/spoa"):
+        shutil.copytree(part, os.path.join(build, os.path.relpath(part, BUILD)), symlinks=True)
     made = subprocess.run(["make", "-s", "-C", tree, f"BUILD={build}", "CFLAGS=-O1", f"{build}/slapenir_filter.so"],
                           capture_output=True, text=True)
     if made.returncode:
