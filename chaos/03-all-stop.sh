@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# fault: master and workers stop, so that nobody answers and nobody is replaced
+# promise: requests are refused with agent_unavailable in time, nothing passes unscanned, and all goes on when they go on
+# without: haproxy/filter/ask.c s/return EXCHANGE_FAILED;/return EXCHANGE_DONE;/
+. "$(dirname "$0")/lib.sh"
+
+gateway_up
+promise "before" served
+stop "$(master)" $(workers)
+promise "requests are refused with agent_unavailable" always 2 refused_with agent_unavailable
+for pid in $stopped; do kill -CONT "$pid"; done
+promise "it serves again" eventually 10 served
