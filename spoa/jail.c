@@ -129,16 +129,13 @@ static bool is_directory(const char *path)
 static void file_system(struct args *a, const struct jail *j)
 {
 	static const char *const emptied[] = {"/tmp", "/var/tmp", "/run", "/mnt", "/media"};
-	const char *home = getenv("HOME");
-
 	add(a, "--ro-bind", "/", "/");
 	add(a, "--dev", "/dev", NULL);
 	add(a, "--proc", "/proc", NULL);
 	for (size_t i = 0; i < sizeof(emptied) / sizeof(emptied[0]); i++)
 		if (is_directory(emptied[i]))
 			add(a, "--tmpfs", emptied[i], NULL);
-	if (home && home[0] == '/' && home[1])
-		add(a, "--bind", j->home, home);
+	add(a, "--bind", j->home, j->home_inside);
 	add(a, "--bind", j->work, j->work);
 	for (size_t i = 0; i < j->writable_count; i++)
 		add(a, "--bind", j->writable[i], j->writable[i]);
@@ -158,6 +155,7 @@ static void exec_bubblewrap(const struct jail *j)
 {
 	struct args a = {0};
 	size_t words = 0;
+	const char *path;
 
 	while (j->command[words])
 		words++;
@@ -175,6 +173,10 @@ static void exec_bubblewrap(const struct jail *j)
 		add(&a, "--setenv", j->env[i][0], j->env[i][1]);
 	add(&a, "--chdir", j->work, "--");
 	memcpy(a.v + a.n, j->command, words * sizeof(*a.v));
+	/* bubblewrap stays as process 1 of the sandbox, where its own environment can be read */
+	path = getenv("PATH");
+	clearenv();
+	setenv("PATH", path ? path : "/usr/bin:/bin", 1);
 	execvp("bwrap", (char *const *)a.v);
 	log_error("cannot start bubblewrap (bwrap): %s; install the package bubblewrap", strerror(errno));
 }

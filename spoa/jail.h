@@ -15,7 +15,8 @@ enum { JAIL_PATHS_MAX = 64, JAIL_ENV_MAX = 128 };
 
 struct jail {
 	const char *work;                  /* directory that stays writable; the command starts there */
-	const char *home;                  /* what stands at $HOME inside; made when absent */
+	const char *home;                  /* a directory, and where the command sees it */
+	const char *home_inside;
 	const char *trust;                 /* directory with ca.pem, seen at JAIL_TRUST inside */
 	const char *hidden[JAIL_PATHS_MAX]; /* files and directories that must not be seen: masked when they exist */
 	size_t hidden_count;

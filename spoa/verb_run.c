@@ -145,8 +145,12 @@ static int find_places(struct run *r)
 		log_error("the working directory: %s", strerror(errno));
 		return -1;
 	}
-	if (!home || !realpath(home, real_home))
+	r->jail.home_inside = home;
+	if (!home || home[0] != '/' || !realpath(home, real_home)) {
+		/* there is no place for it on the read-only root: beside the other things that are made for the sandbox */
 		snprintf(real_home, sizeof(real_home), "/nonexistent");
+		r->jail.home_inside = "/tmp/home";
+	}
 	if (strcmp(r->work, "/") == 0 || (strncmp(real_home, r->work, strlen(r->work)) == 0 && strchr("/", real_home[strlen(r->work)]))) {
 		log_error("%s holds your home directory, which the sandbox must not see: change into the project's own directory", r->work);
 		return -1;
@@ -224,7 +228,7 @@ static int add_placeholders(struct run *r)
 
 static int fill_environment(struct run *r)
 {
-	static const char *const kept[] = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ"};
+	static const char *const kept[] = {"PATH", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ"};
 	char file[PATH_MAX], lib[PATH_MAX];
 	struct toolchain t = {"127.0.0.1", "3128", JAIL_TRUST, lib};
 
@@ -234,6 +238,8 @@ static int fill_environment(struct run *r)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (getenv(kept[i]) && add_env(r, kept[i], getenv(kept[i])) < 0)
 			return -1;
+	if (add_env(r, "HOME", r->jail.home_inside) < 0)
+		return -1;
 	for (size_t i = 0; i < r->passed.n; i++) {
 		if (!getenv(r->passed.v[i])) {
 			log_error("--pass %s: not set in your environment", r->passed.v[i]);
