@@ -1,17 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Installs what a sandbox needs, with the package manager that the base image has, and makes the user `agent`.
+# Installs what a sandbox needs, with the package manager that the base image has, and makes the user `agent`. NPM=no leaves npm
+# out, which on Debian is some hundred packages.
 set -eu
 
+npm=${NPM:-yes}
+
 if command -v apk >/dev/null; then
-	apk add --no-cache bash build-base ca-certificates-bundle curl git haproxy nodejs npm openssl posix-libc-utils py3-pip \
+	apk add --no-cache bash build-base ca-certificates-bundle curl git haproxy nodejs openssl posix-libc-utils py3-pip \
 		python-3.12 s6 s6-overlay shadow socat step-cli
+	[ "$npm" = no ] || apk add --no-cache npm
 elif command -v apt-get >/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy node-undici nodejs npm openssl procps \
+	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy nodejs openssl procps \
 		python3 python3-pip python3-requests s6 socat
+	[ "$npm" = no ] || apt-get install -y -qq --no-install-recommends npm node-undici
 	rm -rf /var/lib/apt/lists/*
 else
 	echo "packages.sh: neither apk nor apt-get in the base image; use a Wolfi or Debian base (build argument BASE)" >&2
