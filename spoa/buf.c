@@ -90,6 +90,13 @@ void buf_reset(struct buf *b)
 	b->len = 0;
 }
 
+void buf_wipe(struct buf *b)
+{
+	if (b->len)
+		explicit_bzero(b->p, b->len);
+	b->len = 0;
+}
+
 void buf_deinit(struct buf *b)
 {
 	if (b->p) {

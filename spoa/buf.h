@@ -50,6 +50,7 @@ int buf_u32(struct buf *b, uint32_t v);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_reserve(struct buf *b, size_t more); /* room for that many more bytes */
 void buf_reset(struct buf *b);               /* empty, keeps the memory */
+void buf_wipe(struct buf *b);                /* the same, and its bytes are gone */
 void buf_deinit(struct buf *b);
 struct span buf_span(const struct buf *b);
 

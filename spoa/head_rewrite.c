@@ -69,7 +69,7 @@ static enum head_result guard(struct head_work *w, struct span part, struct rewr
 {
 	bool changed;
 
-	buf_reset(w->part);
+	buf_wipe(w->part);
 	return rewrite(w, part, 0, PLACE_RAW, false, hits, &changed);
 }
 
@@ -97,7 +97,7 @@ static enum head_result request_field(struct head_work *w, unsigned number, cons
 	if (r != HEAD_OK || is_framing(f->name))
 		return r;
 	w->judge->field = f->name;
-	buf_reset(w->part);
+	buf_wipe(w->part);
 	r = rewrite(w, f->value, trailer || is_reflected(f->name) ? 0 : INJECT_HEADER, PLACE_HEADER, credential, hits, &changed);
 	if (r == HEAD_OK && changed)
 		r = add_edit(w, EDIT_VALUE, number, span_of(NULL, 0), buf_span(w->part));
@@ -129,11 +129,11 @@ static enum head_result response_name(struct head_work *w, struct span name, str
 	enum head_result r;
 	int lowered;
 
-	buf_reset(w->part);
+	buf_wipe(w->part);
 	r = rewrite(w, name, 0, PLACE_RAW, false, hits, changed);
 	if (r != HEAD_OK)
 		return r;
-	buf_reset(w->name);
+	buf_wipe(w->name);
 	lowered = head_name_sanitize(policy_rewriter(w->judge->policy), w->shortest_run, buf_span(w->part), w->name, hits);
 	*changed |= lowered > 0;
 	return lowered < 0 ? HEAD_ERROR : HEAD_OK;
@@ -149,7 +149,7 @@ static enum head_result response_field(struct head_work *w, unsigned number, con
 	r = response_name(w, f->name, &w->hits[where], &name_changed);
 	if (r != HEAD_OK || is_framing(f->name))
 		return r;
-	buf_reset(w->part);
+	buf_wipe(w->part);
 	r = rewrite(w, f->value, 0, PLACE_HEADER, true, &w->hits[where], &changed);
 	if (r != HEAD_OK)
 		return r;
@@ -210,9 +210,11 @@ static enum head_result rewrite_uri(struct head_work *w, struct span whole)
 
 	/* a secret may lie across a separator; placeholders are looked for part by part */
 	r = guard(w, whole, NULL);
+	if (r == HEAD_TRIPPED && guard(w, u.path, &w->hits[AUDIT_IN_PATH]) == HEAD_OK && guard(w, u.query, &w->hits[AUDIT_IN_QUERY]) == HEAD_ERROR)
+		r = HEAD_ERROR;
 	if (r != HEAD_OK)
 		return r;
-	buf_reset(w->part);
+	buf_wipe(w->part);
 	if (buf_append_span(w->part, u.authority) < 0)
 		return HEAD_ERROR;
 	r = rewrite(w, u.path, INJECT_PATH, PLACE_PATH, false, &w->hits[AUDIT_IN_PATH], &path_changed);

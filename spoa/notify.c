@@ -24,6 +24,8 @@ static const struct slot {
 	{"carry", TEXT, offsetof(struct notify, carry), EXCHANGE_CARRY_MAX},
 	{"head", TEXT, offsetof(struct notify, head), SIZE_MAX},
 	{"chunk", TEXT, offsetof(struct notify, chunk), SIZE_MAX},
+	{"method", TEXT, offsetof(struct notify, method), SIZE_MAX},
+	{"path", TEXT, offsetof(struct notify, path), SIZE_MAX},
 	{"authority", TEXT, offsetof(struct notify, authority), 300},
 	{"direction", NUMBER, offsetof(struct notify, direction), 0},
 	{"end", TEXT, offsetof(struct notify, end), 64},

@@ -3,11 +3,9 @@
 
 #include <strings.h>
 
-#include "exchange.h"
+enum { SCOPE_VERSION = 1, SCOPE_KIND_BYTES = 4, SCOPE_BYTES = SCOPE_KIND_BYTES + EXCHANGE_GEN_BYTES };
 
-/* version, direction, place, framing, two bits; then a request's generation, in which alone its grant has a meaning, and grant */
-enum { SCOPE_VERSION = 1, SCOPE_BYTES = 5, SCOPE_GRANT_AT = SCOPE_BYTES + EXCHANGE_GEN_BYTES };
-enum { SCOPE_OPAQUE = 1, SCOPE_MADE_ONLY = 2 };
+/* --- fields --- */
 
 static bool begins(struct span s, const char *with)
 {
@@ -16,88 +14,121 @@ static bool begins(struct span s, const char *with)
 	return s.len >= len && strncasecmp((const char *)s.p, with, len) == 0;
 }
 
-/* The media type ends at a semicolon or a blank. */
-static struct span media_type(struct span value)
+static bool equals(struct span s, const char *word)
 {
-	size_t len = 0;
+	return s.len == strlen(word) && begins(s, word);
+}
 
-	while (len < value.len && !strchr("; \t", value.p[len]))
-		len++;
-	return span_of(value.p, len);
+static bool ends(struct span s, const char *with)
+{
+	size_t len = strlen(with);
+
+	return s.len >= len && begins(span_of(s.p + s.len - len, len), with);
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Takes what stands in front of `separator` off the front of *rest, without the blanks around it. */
+static struct span take_until(struct span *rest, char separator)
+{
+	const uint8_t *end = rest->len ? memchr(rest->p, separator, rest->len) : NULL;
+	struct span item = *rest;
+
+	if (end)
+		item.len = (size_t)(end - rest->p);
+	*rest = end ? span_of(end + 1, rest->len - item.len - 1) : span_of(NULL, 0);
+	while (item.len && is_blank(item.p[0]))
+		item = span_of(item.p + 1, item.len - 1);
+	while (item.len && is_blank(item.p[item.len - 1]))
+		item.len--;
+	return item;
+}
+
+static bool names_encoding(struct span value)
+{
+	while (value.len) {
+		struct span coding = take_until(&value, ',');
+
+		if (coding.len && !equals(coding, "identity"))
+			return true;
+	}
+	return false;
 }
 
 static bool is_json(struct span type)
 {
-	static const char suffix[] = "+json";
-	size_t n = sizeof(suffix) - 1;
+	static const char *const types[] = {"application/json", "application/json-seq", "application/jsonl", "application/x-ndjson", "text/json"};
 
-	return (type.len == strlen("application/json") && begins(type, "application/json")) ||
-	       (type.len > n && strncasecmp((const char *)type.p + type.len - n, suffix, n) == 0) || begins(type, "application/x-ndjson");
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (equals(type, types[i]))
+			return true;
+	return ends(type, "+json");
 }
 
-static void take_type(struct scope *s, struct span value)
+/* grpc-web has the same prefixes, grpc-web-text hides them in base64. */
+static bool is_grpc(struct span type)
 {
-	struct span type = media_type(value);
-
-	if (is_json(type))
-		s->place = PLACE_JSON;
-	else if (begins(type, "application/x-www-form-urlencoded"))
-		s->place = PLACE_FORM;
-	else if (begins(type, "application/grpc"))
-		s->framing = FRAMING_GRPC;
+	return begins(type, "application/grpc") && !begins(type, "application/grpc-web-text");
 }
 
-static bool is_identity(struct span value)
+static void take_content_type(struct body_kind *k, struct span value)
 {
-	struct span token = media_type(value);
+	struct span type = take_until(&value, ';');
 
-	return value.len == 0 || (token.len == value.len && begins(token, "identity") && token.len == strlen("identity"));
+	k->framing = is_grpc(type) ? FRAMING_GRPC : FRAMING_NONE;
+	k->place = PLACE_RAW;
+	if (equals(type, "application/x-www-form-urlencoded"))
+		k->place = PLACE_FORM;
+	else if (!is_grpc(type) && is_json(type))
+		k->place = PLACE_JSON;
 }
 
-int scope_from_fields(struct scope *s, struct span fields, bool *encoded)
+int body_kind_of(struct body_kind *k, struct span fields)
 {
 	struct head_field f;
-	int r;
+	int more;
 
-	*s = (struct scope){.place = PLACE_RAW, .framing = FRAMING_NONE};
-	*encoded = false;
-	while ((r = head_next_field(&f, &fields)) == 1) {
+	*k = (struct body_kind){.place = PLACE_RAW};
+	while ((more = head_next_field(&f, &fields)) == 1) {
 		if (span_is(f.name, "content-type"))
-			take_type(s, f.value);
-		else if ((span_is(f.name, "content-encoding") || span_is(f.name, "grpc-encoding")) && !is_identity(f.value))
-			*encoded = true;
+			take_content_type(k, f.value);
+		else if (span_is(f.name, "content-encoding") || span_is(f.name, "grpc-encoding"))
+			k->encoded |= names_encoding(f.value);
+		else if (span_is(f.name, "content-length"))
+			k->has_length = true;
 	}
-	return r;
+	return more;
 }
 
-int scope_encode(const struct scope *s, const struct policy *p, const struct policy_request *q, struct buf *out)
-{
-	uint8_t fixed[SCOPE_BYTES] = {SCOPE_VERSION, q ? HEAD_REQUEST : HEAD_RESPONSE, (uint8_t)s->place, (uint8_t)s->framing,
-	                              (uint8_t)((s->opaque ? SCOPE_OPAQUE : 0) | (s->made_only ? SCOPE_MADE_ONLY : 0))};
+/* --- on the wire --- */
 
-	if (buf_append(out, fixed, sizeof(fixed)) < 0)
+int scope_encode(struct buf *out, const struct body_kind *k, const struct policy *p, const struct policy_request *q)
+{
+	uint8_t kind[SCOPE_KIND_BYTES] = {SCOPE_VERSION, q ? HEAD_REQUEST : HEAD_RESPONSE, (uint8_t)k->place, (uint8_t)k->framing};
+
+	if (buf_append(out, kind, sizeof(kind)) < 0 || buf_append(out, policy_generation(p), EXCHANGE_GEN_BYTES) < 0)
 		return -1;
-	if (!q)
-		return 0;
-	return buf_append(out, policy_generation(p), EXCHANGE_GEN_BYTES) < 0 ? -1 : policy_grant_encode(p, q, out);
+	return q ? policy_grant_encode(p, q, out) : 0;
 }
 
 int scope_decode(struct scope *s, const struct policy *p, bool response, struct span encoded)
 {
 	const uint8_t *b = encoded.p;
+	struct span rest;
 
-	*s = (struct scope){.place = PLACE_RAW, .framing = FRAMING_NONE};
 	if (encoded.len < SCOPE_BYTES || b[0] != SCOPE_VERSION || b[1] != (response ? HEAD_RESPONSE : HEAD_REQUEST) || b[2] > PLACE_HEADER ||
 	    b[3] > FRAMING_GRPC)
 		return -1;
 	s->place = b[2];
 	s->framing = b[3];
-	s->opaque = b[4] & SCOPE_OPAQUE;
-	s->made_only = b[4] & SCOPE_MADE_ONLY;
+	rest = span_of(b + SCOPE_BYTES, encoded.len - SCOPE_BYTES);
+	/* what a response's head says holds under every generation, numbers of a grant are one generation's own */
 	if (response)
-		return encoded.len == SCOPE_BYTES ? 0 : -1;
-	if (encoded.len < SCOPE_GRANT_AT || memcmp(b + SCOPE_BYTES, policy_generation(p), EXCHANGE_GEN_BYTES) != 0)
+		return rest.len ? -1 : 0;
+	if (memcmp(b + SCOPE_KIND_BYTES, policy_generation(p), EXCHANGE_GEN_BYTES) != 0)
 		return -1;
-	s->granted = policy_grant_decode(p, span_of(b + SCOPE_GRANT_AT, encoded.len - SCOPE_GRANT_AT), &s->grant) != NULL;
-	return s->granted ? 0 : -1;
+	return policy_grant_decode(p, rest, &s->grant) ? 0 : -1;
 }
