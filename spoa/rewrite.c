@@ -36,9 +36,9 @@ static enum rewrite_result feed_part(struct emitter *e, struct scratch *s, size_
 
 	e->in.len = end;
 	e->last = last;
-	e->hold = last ? end : emit_hold(e);
+	e->hold_known = false;
 	result = scan(e, s);
-	return result == REWRITE_OK ? emit_clean(e, e->hold) : result;
+	return result == REWRITE_OK ? emit_clean(e, emit_hold(e)) : result;
 }
 
 /* A message that has ended releases all that was held of it. */

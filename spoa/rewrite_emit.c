@@ -55,7 +55,7 @@ struct unit base64_unit(const uint8_t *p, const uint8_t *end)
 	return (struct unit){.len = 0};
 }
 
-size_t emit_hold(const struct emitter *e)
+static size_t hold_from(const struct emitter *e)
 {
 	const struct prefilter *p = e->rewriter->prefilter;
 	size_t from = e->at;
@@ -66,6 +66,17 @@ size_t emit_hold(const struct emitter *e)
 		from += e->shared.len;
 	}
 	return from + prefilter_hold(p, span_of(e->in.p + from, e->in.len - from), carry_line_at(e->in, from, e->line));
+}
+
+size_t emit_hold(struct emitter *e)
+{
+	if (e->last)
+		return e->in.len;
+	if (!e->hold_known || e->at > e->hold || (e->at == e->hold && e->bits)) {
+		e->hold = hold_from(e);
+		e->hold_known = true;
+	}
+	return e->hold;
 }
 
 static size_t room(const struct emitter *e)
@@ -484,11 +495,9 @@ enum rewrite_result emit_found(struct emitter *e, struct scratch *s)
 
 		if (!may_start(e, f))
 			continue;
-		if (f->start >= e->hold)
+		if (f->start >= emit_hold(e))
 			break;
 		r = emit_one(e, s, f);
-		if (r == REWRITE_OK && !e->last && (e->at > e->hold || (e->at == e->hold && e->bits)))
-			e->hold = emit_hold(e);
 	}
 	s->found_used = 0;
 	return r;
