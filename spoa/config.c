@@ -144,7 +144,9 @@ static void read_text(struct reader *rd, const struct node *n, const struct fiel
 	if (!is_kind(rd, n, NODE_SCALAR, f->key) || !is_string(rd, n->line, n->text, n->plain, f->key))
 		return;
 	why = f->check ? f->check(n->text) : NULL;
-	if (why)
+	if (why && f->check == config_check_variable)
+		report_error(rd->r, rd->file, n->line, "%s: %s", f->key, why); /* it may be the value itself, put in the wrong place */
+	else if (why)
 		report_error(rd->r, rd->file, n->line, "%s: \"%s\": %s", f->key, n->text, why);
 	*out = (struct config_text){n->text, n->line, false};
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,37 +10,44 @@ static void set_bit(uint8_t *bitmap, size_t i)
 	bitmap[i >> 3] |= (uint8_t)(1u << (i & 7));
 }
 
-static const char *port_of(const char *name)
+static bool mark(const struct policy_build *b, const char *name, bool http, uint8_t *hosts)
 {
-	return strrchr(name, ':');
+	uint32_t i = policy_host_index(b->p, name, http);
+
+	if (i != POLICY_NONE)
+		set_bit(hosts, i);
+	return i != POLICY_NONE;
 }
 
-/* Does the pattern, as canonical text, name this host or cover it? A pattern without a port means both 443 and plain http on 80. */
-static bool names_host(const struct config_text *pattern, const struct policy_host *h, bool tls_only)
+/* Its own entries: with TLS, and plain http on the same port, or on 80 when it was written without a port. */
+static bool mark_name(const struct policy_build *b, const struct config_text *pattern, bool tls_only, uint8_t *hosts)
 {
-	const char *p = pattern->text, *name = h->name, *p_port = port_of(p), *port = port_of(name);
+	const char *colon = strrchr(pattern->text, ':');
+	char plain[HOSTNAME_MAX];
+	bool any = mark(b, pattern->text, false, hosts);
 
-	if (h->http && (tls_only || (pattern->bare ? strcmp(port, ":80") != 0 : strcmp(port, p_port) != 0)))
-		return false;
-	if (!h->http && strcmp(port, p_port) != 0)
-		return false;
-	if (p_port - p == port - name && memcmp(p, name, (size_t)(port - name)) == 0)
-		return true;
-	if (p[0] != '*' || name[0] == '*')
-		return false;
-	name = strchr(name, '.');
-	return name && p_port - (p + 1) == port - name && memcmp(p + 1, name, (size_t)(port - name)) == 0;
+	if (tls_only)
+		return any;
+	snprintf(plain, sizeof(plain), "%.*s%s", (int)(colon - pattern->text), pattern->text, pattern->bare ? ":80" : colon);
+	return mark(b, plain, true, hosts) || any;
 }
 
+/* "*.rest:port" also means the entries that it covers. */
 static bool mark_hosts(const struct policy_build *b, const struct config_text *pattern, bool tls_only, uint8_t *hosts)
 {
-	bool any = false;
+	bool any = mark_name(b, pattern, tls_only, hosts);
 
-	for (size_t i = 0; i < b->p->hosts; i++)
-		if (names_host(pattern, &b->p->host[i].public, tls_only)) {
-			set_bit(hosts, i);
-			any = true;
-		}
+	for (size_t i = 0; pattern->text[0] == '*' && i < b->p->hosts; i++) {
+		const struct policy_host *h = &b->p->host[i].public;
+		const char *rest = h->name[0] == '*' ? NULL : strchr(h->name, '.'), *port = strrchr(h->name, ':');
+		const char *rest2 = pattern->text + 1, *port2 = strrchr(pattern->text, ':');
+
+		if (!rest || (h->http && tls_only) || port - rest != port2 - rest2 || memcmp(rest, rest2, (size_t)(port - rest)) != 0 ||
+		    strcmp(port, h->http && pattern->bare ? ":80" : port2) != 0)
+			continue;
+		set_bit(hosts, i);
+		any = true;
+	}
 	return any;
 }
 

@@ -205,21 +205,28 @@ static int bind_secrets(struct policy_build *b, struct policy_host_entry *host)
 	return 0;
 }
 
-static bool has_secret(const struct policy_build *b, const struct policy_host_entry *h)
+/* By what is written, also of secrets that were left out: HAProxy's machine, which has no values, must judge alike. */
+static int check_ranges(struct policy_build *b)
 {
-	return h->bound_count || (h->covering != POLICY_NONE && b->p->host[h->covering].bound_count);
-}
+	bool *named = calloc(b->p->hosts + 1, sizeof(*named));
 
-static void check_ranges(struct policy_build *b)
-{
+	if (!named) {
+		report_error(b->r, b->o->file, 0, "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < b->c.secret_count; i++)
+		for (size_t k = 0; k < b->c.secret[i].hosts.count; k++)
+			named[policy_host_index(b->p, b->c.secret[i].hosts.item[k].text, false)] = true;
 	for (size_t i = 0; i < b->p->hosts; i++) {
 		const struct policy_host_entry *h = &b->p->host[i];
 
-		if (h->public.ranges && !h->public.http && has_secret(b, h))
+		if (h->public.ranges && !h->public.http && (named[i] || (h->covering != POLICY_NONE && named[h->covering])))
 			report_error(b->r, b->o->file, h->public.line,
 			             "%s: `ranges: allow` lets a part of a response cut a secret in two, and secrets are bound to this host: take it out%s",
 			             h->public.name, h->public.name[0] == '*' ? "" : ", or give the host settings of its own under hosts:");
 	}
+	free(named);
+	return 0;
 }
 
 static int fill_host(struct policy_build *b, struct policy_host_entry *h, const struct draft *d)
@@ -276,9 +283,8 @@ int policy_build_hosts(struct policy_build *b)
 		if (!host[i].public.http && wildcard_of(host[i].public.name, &wildcard))
 			host[i].covering = policy_host_index(b->p, wildcard.text, false);
 	}
-	if (bind_secrets(b, host) < 0)
+	if (bind_secrets(b, host) < 0 || check_ranges(b) < 0)
 		goto out;
-	check_ranges(b);
 	rc = b->r->errors == errors ? 0 : -1;
 out:
 	free(named.at);

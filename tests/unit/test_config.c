@@ -188,6 +188,7 @@ static void secret__that_lacks_something__is_refused(void **state)
 	expect_error("secrets:\n  A: {hosts: [a.example.com]}\n", "policy.yaml:2: A: has neither file: nor env:");
 	expect_error("secrets:\n  A: {file: t, env: B, hosts: [a.example.com]}\n", "policy.yaml:2: A: has both file: and env:");
 	expect_error("secrets:\n  A: {file: t}\n", "policy.yaml:2: A: has no hosts:");
+	expect_error("secrets:\n  A: {env: sk-ant-real, hosts: []}\n", "policy.yaml:2: env: is no name of an environment variable");
 	expect_error("secrets:\n  my-key: {file: t, hosts: []}\n", "is no name of an environment variable");
 	expect_error("secrets:\n  SLAPENIR_CANARY: {file: t, hosts: []}\n", "is the gateway's own");
 	expect_error(SECRET "    inject: [cookie]\n", "inject: \"cookie\" is no place");

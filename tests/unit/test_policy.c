@@ -294,6 +294,7 @@ static void policy__that_contradicts_itself__is_refused(void **state)
 	               ":4: a.example.com:443: `ranges: allow`");
 	expect_refused(f, "secrets:\n  PLAIN: {file: tokens, hosts: [\"*.example.com\"]}\nhosts:\n  a.example.com: {ranges: allow}\n", TOKENS, "`ranges: allow`");
 	expect_refused(f, "secrets:\n  PLAIN: {file: tokens, hosts: [a.example.com]}\nhosts:\n  \"*.example.com\": {ranges: allow}\n", TOKENS, "`ranges: allow`");
+	expect_refused(f, "secrets:\n  ABSENT: {file: tokens, hosts: [a.example.com]}\nhosts:\n  a.example.com: {ranges: allow}\n", "", "`ranges: allow`");
 	expect_refused(f, "agents:\n  a: {secrets: [OPENIA]}\nsecrets:\n  OPENAI: {file: tokens, hosts: []}\n", TOKENS, ":2: a: OPENIA is not among secrets:; did you mean OPENAI?");
 	expect_refused(f, "agents:\n  a: {hosts: [b.example.com]}\n", "", ":2: a: b.example.com:443 is allowed neither under hosts: nor by a secret");
 	expect_refused(f, "secrets:\n  PLAIN: {file: tokens, hosts: []}\n", "PLAIN=1234567890\nPLAIN=1234567890\n", "tokens:2: PLAIN is given a second time");
