@@ -53,7 +53,9 @@ prepare() {
 	POLICY=$(realpath -m "$POLICY")
 	[ -r "$POLICY" ] || die "POLICY=$POLICY cannot be read"
 	export POLICY
-	[ -z "${DNS:-}" ] || export SLAPENIR_DNS=$DNS
+	mkdir -p "$state/haproxy"
+	rm -f "$state/haproxy/name-server"
+	[ -z "${DNS:-}" ] || printf '%s\n' "$DNS" > "$state/haproxy/name-server"
 	"$slapenir" render "$POLICY" --state "$state"
 	"$slapenir" env "$POLICY" --state "$state" > "$state/agent.env.tmp"
 	chmod 644 "$state/agent.env.tmp"

@@ -19,7 +19,11 @@
 #include "stage.h"
 #include "state.h"
 
-enum { WORKERS_MAX = 256 }; /* of HAProxy, those of earlier reloads included */
+enum {
+	WORKERS_MAX = 256, /* of HAProxy, those of earlier reloads included */
+	RELOAD_WAIT_MS = 10000,
+	RELOAD_STEP_MS = 50,
+};
 
 struct paths {
 	char dir[PATH_MAX], ca_dir[PATH_MAX], pid[PATH_MAX];
@@ -245,18 +249,36 @@ out:
 	return rc;
 }
 
-/* HAProxy's master takes the new files in a new worker; the old one ends when its streams have ended. */
+/* The worker that takes new connections; -1: the master does not answer, as while it starts itself anew. */
+static int current_worker(const struct paths *p)
+{
+	int pid;
+
+	return runtime_workers(p->master, &pid, 1) == 1 ? pid : -1;
+}
+
+/* HAProxy's master takes the new files in a new worker; the old one ends when its streams have ended. Returns when the new one
+ * takes the connections. */
 static int tell_master(const struct paths *p, struct report *r)
 {
+	int before = current_worker(p), now = before;
 	struct buf text = {0};
 	long pid = 0;
 
 	if (slurp(p->pid, &text) == 0 && buf_putc(&text, '\0') == 0)
 		pid = strtol((const char *)text.p, NULL, 10);
 	buf_deinit(&text);
-	if (pid > 1 && kill((pid_t)pid, SIGUSR2) == 0)
+	if (before < 0 || pid <= 1 || kill((pid_t)pid, SIGUSR2) < 0) {
+		report_error(r, p->pid, 0, "names no running HAProxy; start the gateway with `make up`");
+		return -1;
+	}
+	for (int i = 0; i < RELOAD_WAIT_MS / RELOAD_STEP_MS && (now < 0 || now == before); i++) {
+		usleep(RELOAD_STEP_MS * 1000);
+		now = current_worker(p);
+	}
+	if (now >= 0 && now != before)
 		return 0;
-	report_error(r, p->pid, 0, "names no running HAProxy; start the gateway with `make up`");
+	report_error(r, p->dir, 0, "HAProxy starts no new worker, the old one goes on; its reasons are in gateway.log");
 	return -1;
 }
 
@@ -310,7 +332,8 @@ int gateway_reload(const char *policy, const char *state, struct report *r)
 		return -1;
 	if (find_paths(&paths, state, r) == 0 && render_stage(p, state, r) == 0 && check_staged(&paths, r) == 0 &&
 	    find_diff(&d, &paths, r) == 0 && tell_revoked(&paths, r) == 0 && render_commit(state, r) == 0)
-		rc = !d.config && tell_runtime(&paths, &d) == 0 ? 0 : tell_master(&paths, r);
+		/* also when a new worker is needed: the old one takes connections until that one is there */
+		rc = tell_runtime(&paths, &d) == 0 && !d.config ? 0 : tell_master(&paths, r);
 	diff_deinit(&d);
 	policy_free(p);
 	return rc;

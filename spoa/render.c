@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "leaf.h"
@@ -165,16 +166,36 @@ static int stage_hosts_map(struct render *c)
 
 /* --- hosts.cfg --- */
 
-static void put_nameservers(struct buf *out)
+/* The name server that was given: by the environment, or by the start script for later renderings in STATE/haproxy. */
+static bool given_nameserver(const struct render *c, char out[64])
 {
-	const char *given = getenv("SLAPENIR_DNS");
-	FILE *f = given ? NULL : fopen("/etc/resolv.conf", "re");
+	const char *env = getenv("SLAPENIR_DNS");
+	char path[PATH_MAX + 16];
+	bool given;
+	FILE *f;
+
+	if (env)
+		return snprintf(out, 64, "%s", env) < 64;
+	snprintf(path, sizeof(path), "%s/name-server", c->dir);
+	f = fopen(path, "re");
+	given = f && fscanf(f, "%63s", out) == 1;
+	if (f)
+		fclose(f);
+	return given;
+}
+
+static void put_nameservers(const struct render *c, struct buf *out)
+{
 	char line[512], address[64];
 	unsigned char raw[sizeof(struct in6_addr)];
 	unsigned n = 0;
+	FILE *f;
 
-	if (given)
-		buf_printf(out, "\tnameserver given %s\n", given);
+	if (given_nameserver(c, address)) {
+		buf_printf(out, "\tnameserver given %s\n", address);
+		return;
+	}
+	f = fopen("/etc/resolv.conf", "re");
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "nameserver %63s", address) == 1 &&
 		    (inet_pton(AF_INET, address, raw) == 1 || inet_pton(AF_INET6, address, raw) == 1))
@@ -182,7 +203,7 @@ static void put_nameservers(struct buf *out)
 	}
 	if (f)
 		fclose(f);
-	if (!given && n == 0) /* what the C library does without a resolv.conf */
+	if (n == 0) /* what the C library does without a resolv.conf */
 		buf_printf(out, "\tnameserver default 127.0.0.1:53\n");
 }
 
@@ -207,7 +228,7 @@ static int stage_hosts_cfg(struct render *c)
 	int rc;
 
 	buf_printf(&out, "# Written by `slapenir render`; the next one writes over it.\n\nresolvers dns\n");
-	put_nameservers(&out);
+	put_nameservers(c, &out);
 	buf_printf(&out, "\taccepted_payload_size 1232\n\tresolve_retries 2\n\ttimeout resolve 1s\n\ttimeout retry 1s\n"
 	                 "\thold valid 5s\n\thold obsolete 0s\n\thold nx 1s\n\thold other 1s\n\thold refused 1s\n\thold timeout 1s\n");
 	if (c->system_used) {
@@ -387,7 +408,7 @@ static int open_stage(struct render *c)
 		             strerror(errno));
 		return -1;
 	}
-	if (g && fchown(c->stage.dir, (uid_t)-1, g->gr_gid) < 0)
+	if (fchmod(c->stage.dir, 0750) < 0 || (g && fchown(c->stage.dir, (uid_t)-1, g->gr_gid) < 0))
 		return fail(c, ".", "cannot be given to HAProxy's group");
 	return 0;
 }

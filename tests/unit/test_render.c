@@ -218,6 +218,33 @@ static void render__with_a_name_server_given__asks_no_other(void **state)
 	assert_null(strstr(at + 1, "nameserver "));
 }
 
+/* What `slapenir reload` renders must ask the same server as what the start script rendered. */
+static void render__with_a_name_server_left_by_the_start__asks_it(void **state)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(render("hosts:\n  a.test: {}\n"), 0);
+	snprintf(path, sizeof(path), "%s/state/haproxy/name-server", dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs("127.0.0.1:5354\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(render("hosts:\n  a.test: {}\n"), 0);
+	assert_non_null(strstr(slurp("hosts.cfg"), "nameserver given 127.0.0.1:5354\n"));
+}
+
+static void render__of_limits__lists_agents_that_have_some(void **state)
+{
+	(void)state;
+	assert_int_equal(render("hosts:\n  a.test: {}\nagents:\n  one: { limits: { streams: 3 } }\n  two: {}\n"
+	                        "  three: { limits: { streams: 4, requests_per_second: 5 } }\n"), 0);
+	assert_non_null(strstr(slurp("limits.map"), "one 3|1000000000\n"));
+	assert_non_null(strstr(slurp("limits.map"), "three 4|5\n"));
+	assert_null(strstr(slurp("limits.map"), "two"));
+}
+
 /* Each code of the table has its line, and the body is one line of JSON. */
 static void render__of_refusals__has_each_code(void **state)
 {
@@ -244,6 +271,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(render__without_hosts__still_has_a_certificate, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__of_settings__reaches_the_backends, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__with_a_name_server_given__asks_no_other, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(render__with_a_name_server_left_by_the_start__asks_it, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(render__of_limits__lists_agents_that_have_some, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__of_refusals__has_each_code, make_dir, remove_dir),
 	};
 
