@@ -90,6 +90,15 @@ class Check(Verbs):
         self.assertIn("policy.yaml:2: a.example.test:443: ca: x.crt holds no certificate", r.stderr)
         self.assertIn("policy.yaml:3: b.example.test:443: ca: y.crt cannot be opened", r.stderr)
 
+    def test_examples_of_the_documentation_lack_only_their_values_and_certificates(self):
+        examples = os.listdir(os.path.join(ROOT, "docs/examples"))
+        self.assertGreaterEqual(len(examples), 3)
+        for name in examples:
+            with open(os.path.join(ROOT, "docs/examples", name)) as f:
+                self.write(name, f.read())
+            for line in self.run_verb("check", name, status=1).stderr.splitlines():
+                self.assertRegex(line, r"left out: |ca/internal.crt cannot be opened")
+
     def test_policy_that_is_not_there(self):
         self.assertIn("nowhere.yaml: cannot be opened: No such file", self.run_verb("check", "nowhere.yaml", status=1).stderr)
         self.assertIn("is a directory", self.run_verb("check", "state", status=1).stderr)

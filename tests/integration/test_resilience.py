@@ -26,11 +26,9 @@ class Resilience(GatewayTest):
             time.sleep(0.05)
 
     def file_of(self, data):
-        f = tempfile.NamedTemporaryFile(dir=self.folder)
-        self.addCleanup(f.close)
-        f.write(data)
-        f.flush()
-        return f.name
+        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as f:
+            f.write(data)
+            return f.name
 
     def test_killed_worker_in_a_50_mb_body_ten_times(self):
         fake, real = [self.fake["API_KEY"].encode()], [self.real["API_KEY"].encode()]

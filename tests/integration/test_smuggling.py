@@ -65,7 +65,7 @@ class Smuggling(GatewayTest):
             self.assertIsNone(request.get("transfer-encoding"))
 
     def test_chunk_sizes_that_are_none(self):
-        for size in (b"-1", b"0x5", b"5g", b" 5", b"fffffffffffffffff", b"5 ;", b"", b"+5"):
+        for size in (b"-1", b"0x5", b"5g", b" 5", b"fffffffffffffffff", b"", b"+5"):
             with self.subTest(size):
                 self.upstream.seen.clear()
                 statuses, data = self.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\nhello\r\n0\r\n\r\n" + SECOND)

@@ -147,11 +147,9 @@ class Volume(GatewayTest):
         return harness.random_secret(prefix="sk-ant-api03-" if n % 2 else "", length=24 + 7 * n)
 
     def file_of(self, data):
-        f = tempfile.NamedTemporaryFile(dir=self.folder)
-        self.addCleanup(f.close)
-        f.write(data)
-        f.flush()
-        return f.name
+        with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as f:
+            f.write(data)
+            return f.name
 
     def marks(self, values):
         return [values[n].encode() for n in self.SECRETS]
