@@ -84,6 +84,19 @@ static inline void compat_send_now(struct channel *chn)
 #endif
 }
 
+/* Reads from the producer although it said that there is nothing. mux-h1 of 2.6 says so when the channel was filled exactly
+ * to the border of two chunks: what follows lies in its own buffer, and nobody would ask again. */
+static inline void compat_read_again(struct channel *chn)
+{
+	struct stconn *sc = chn_prod(chn);
+	const struct connection *conn = sc_conn(sc);
+
+	if (!conn || !conn->mux || !(sc->wait_event.events & SUB_RETRY_RECV) || compat_input_closed(chn))
+		return;
+	conn->mux->unsubscribe(sc, SUB_RETRY_RECV, &sc->wait_event);
+	tasklet_wakeup(sc->wait_event.tasklet);
+}
+
 /* A body's length is about to change: nobody may count on what remained of it. */
 static inline void compat_forget_length(struct channel *chn, struct htx *htx)
 {

@@ -65,6 +65,7 @@ struct side {
 	bool seen_end, seen_full;
 	bool head_sent; /* to the agent */
 	bool whole, expects_100, length_may_change, opaque;
+	bool came_chunked;
 	bool until_close; /* the connection's end delimits what comes from the server */
 	bool head_left;   /* the head was released */
 	bool complete;    /* all of the message was decided and forwarded */

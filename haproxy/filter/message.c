@@ -439,6 +439,8 @@ int message_payload(struct stream *s, struct filter *f, struct http_msg *msg, un
 	if (forward && w.side->rest.len && offset + forward == htxbuf(&msg->chn->buf)->data)
 		forward--;
 	w.side->decided -= forward;
+	if (w.side->came_chunked && !w.side->ask.pending)
+		compat_read_again(msg->chn);
 	if (forward)
 		compat_send_now(msg->chn);
 	return (int)forward;
@@ -480,6 +482,7 @@ static enum go start(struct window *w)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	if (w->dir == REQ && head_remove(htx, "expect"))
 		side->expects_100 = (w->msg->flags & HTTP_MSGF_VER_11) && !(htx->flags & HTX_FL_EOM);
+	side->came_chunked = w->msg->flags & HTTP_MSGF_TE_CHNK;
 	side->until_close = !(w->msg->flags & HTTP_MSGF_XFER_LEN);
 	find_body(w);
 	if (head_serialize(&side->head, htx, w->dir) < 0 || ask_room(side, side->head.len) < 0)
