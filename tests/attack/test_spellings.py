@@ -4,6 +4,7 @@
 import base64
 import os
 import random
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
@@ -27,6 +28,11 @@ def base64_at(pad, encode):
 def wrapped(value, end="\n"):
     text = base64.b64encode(b"x" * 40 + value.encode() + b"y" * 41).decode()
     return end.join(text[n:n + 76] for n in range(0, len(text), 76))
+
+
+def plain(text):
+    """Digits of a spelling are written in one case, and decimal references get leading zeros to keep a length."""
+    return re.sub("&#0+", "&#", text.lower())
 
 
 RNG = random.Random()
@@ -75,8 +81,9 @@ class Spellings(GatewayTest):
                         text = f"before|{spell(self.real[name])}|after"
                         RNG.setstate(state)
                         want = f"before|{SPELLINGS[FIXED_CASE.get(kind, kind)](self.fake[name])}|after"
-                        self.assertEqual(self.got(text, cuts).lower(), want.lower())
-                        self.assertNotIn(spell(self.real[name]), self.got(text, cuts))
+                        got = self.got(text, cuts)
+                        self.assertEqual(len(got), len(text))
+                        self.assertEqual(plain(got), plain(want))
 
     def test_side_by_side_in_base64(self):
         """Two that share a character: the second must not leak because the first took it."""
