@@ -94,13 +94,17 @@ static void next_block(struct prefilter_scan *s)
 {
 	const struct gate *g = &s->p->gate;
 	struct gate_find find;
-	size_t back;
+	size_t back, i;
 
 	if (!s->p->form->next(g, s->bytes, s->quiet, &find))
 		find.grams = gate_grams(g, s->bytes, find.block);
 	s->block = find.block;
 	s->grams = find.grams;
 	s->quiet = s->bytes.len - find.block > GATE_BLOCK ? find.block + GATE_BLOCK : s->bytes.len;
+	/* an escape at the beginning of the next block may belong to a beginning just in front of it */
+	for (i = 0; s->p->gate.grams && i < GATE_SLACK && s->quiet + i < s->bytes.len; i++)
+		if (spelling_intro[s->bytes.p[s->quiet + i]])
+			s->grams |= UINT64_C(1) << (GATE_BLOCK - 1);
 	/* a run may have begun in front of the block that shows it */
 	back = find.block > g->text_min + GATE_BLOCK ? find.block - g->text_min - GATE_BLOCK : 0;
 	if (s->text < back)
