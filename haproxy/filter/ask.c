@@ -9,17 +9,18 @@
 static const char *const answer_var[2] = {"txn.slapenir.request.answer", "txn.slapenir.response.answer"};
 
 enum {
-	/* of a frame, beside head, chunk and scope: SPOE's own header, the message's name, ten names with type and length, agent
-	 * and host at their longest */
+	/* of a frame, beside head, chunk and scope: SPOE's own header, the message's name, twelve names with type and length, agent
+	 * and host at their longest, method and path as they are cut for the log */
 	FRAME_BUFFER_LESS = 4,
 	FRAME_HEADER = 32,
 	FRAME_NAMES = 192,
 	FRAME_AGENT_HOST = 64 + 260,
+	FRAME_METHOD_PATH = 31 + 255,
 };
 
 ssize_t ask_room(const struct side *side, size_t head_len)
 {
-	size_t less = FRAME_BUFFER_LESS + FRAME_HEADER + FRAME_NAMES + FRAME_AGENT_HOST + EXCHANGE_ID_BYTES +
+	size_t less = FRAME_BUFFER_LESS + FRAME_HEADER + FRAME_NAMES + FRAME_AGENT_HOST + FRAME_METHOD_PATH + EXCHANGE_ID_BYTES +
 		      EXCHANGE_GEN_BYTES + EXCHANGE_CARRY_MAX + head_len;
 
 	/* the scope that an answer brings may be longer than the one there is */

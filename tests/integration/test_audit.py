@@ -56,6 +56,13 @@ class Audit(GatewayTest):
         self.row("/echo/marked")
         self.assertEqual([a for a in self.gateway.audit() if a.get("path") == "/echo/clean"], [])
 
+    def test_redaction_after_a_request_that_needed_no_exchange_knows_method_and_path(self):
+        self.upstream.replies["known"] = Reply(self.real["API_KEY"].encode())
+        for _ in range(3):  # the verdict on a clean head is remembered from the first on
+            self.gateway.get("api.example.test", "/echo/clean")
+        self.gateway.get("api.example.test", "/reply/known?x=1")
+        self.assertEqual(self.row("/reply/known")["method"], "GET")
+
     def test_inert_placeholder_in_a_body_is_audited(self):
         self.gateway.get("api.example.test", "/echo/inert", (), "POST", self.fake["SECOND"].encode())
         row = self.row("/echo/inert")
