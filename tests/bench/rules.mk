@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make bench-engine: the engine beside Hyperscan; table on the terminal, JSON and SVG under $(BUILD)/bench/.
+
+$(BUILD)/tests/bench/engine: tests/bench/engine/engine.c $(BUILD)/libspoa.a | deps-bench
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Ispoa -o $@ $< $(BUILD)/libspoa.a -lhs $(LDLIBS)
+
+bench-engine: $(BUILD)/tests/bench/engine
+	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/engine/engine.py
+
+.PHONY: bench-engine
