@@ -113,6 +113,13 @@ def connect_notify(stream, agent="agent-1", authority="api.example.test:443"):
     return notify(stream, "slapenir-connect", {"agent": agent, "serial": "01", "authority": authority})
 
 
+def request_notify(stream, chunk, agent="agent-1", host="api.example.test:443"):
+    """Head and whole body of a POST in one exchange."""
+    head = b"Q" + b"\x04POST" + b"\0\x01/" + b"\1\1" + b"\0\x04host" + struct.pack(">H", len(host) - 4) + host[:-4].encode()
+    return notify(stream, "slapenir-request", {"id": os.urandom(12), "seq": 1, "gen": b"", "flags": 1 | 4, "agent": agent, "host": host,
+                                               "scope": b"", "carry": b"", "head": head, "chunk": chunk})
+
+
 class Connection:
     def __init__(self, sock, capabilities="pipelining,async", greet=True, **more):
         self.sock, self.data = sock, b""
