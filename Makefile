@@ -113,8 +113,8 @@ secrets:
 chaos: all | deps-test
 	@BUILD=$(BUILD) chaos/run.sh
 
-bench: all | deps-bench deps-test
-	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/run.py
+bench: all bench-engine | deps-bench deps-test
+	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path.py
 
 fuzz: | deps-test
 	@BUILD=$(BUILD) tests/fuzz/run.sh
