@@ -16,7 +16,6 @@ enum {
 	FRAME_NAMES = 192,
 	FRAME_AGENT_HOST = 64 + 260,
 	FRAME_METHOD_PATH = 31 + 255,
-	FRAME_METHOD_PATH = 31 + 255,
 };
 
 ssize_t ask_room(const struct side *side, size_t head_len)
