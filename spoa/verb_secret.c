@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,19 +49,30 @@ static int read_value(int fd, struct buf *value, bool one_line)
 	return 0;
 }
 
+static struct termios terminal; /* as it was before the prompt */
+
+static void give_terminal_back(int number)
+{
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
+	raise(number); /* the handler was for one time */
+}
+
 static int prompt(const char *name, struct buf *value)
 {
-	struct termios before, quiet;
+	const struct sigaction back = {.sa_handler = give_terminal_back, .sa_flags = (int)SA_RESETHAND};
+	struct termios quiet;
 	int rc;
 
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &terminal) < 0)
 		return read_value(STDIN_FILENO, value, false);
-	quiet = before;
+	quiet = terminal;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	sigaction(SIGINT, &back, NULL);
+	sigaction(SIGTERM, &back, NULL);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* before anybody can begin to type */
 	fprintf(stderr, "value of %s (it is not shown): ", name);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	rc = read_value(STDIN_FILENO, value, true);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
 	fputc('\n', stderr);
 	return rc;
 }

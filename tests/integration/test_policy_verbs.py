@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shlex
+import signal
 import stat
 import subprocess
 import tempfile
@@ -212,6 +213,9 @@ class Secret(Verbs):
         if pid == 0:
             os.chdir(self.dir)
             os.execve(SLAPENIR, [SLAPENIR, "secret", "set", "MISSING"], self.env)
+        killer = threading.Timer(60, os.kill, (pid, signal.SIGKILL))  # a prompt that never ends must not hold the suite
+        killer.start()
+        self.addCleanup(killer.cancel)
         shown = b""
         while b"not shown): " not in shown and select.select([fd], [], [], 30)[0]:
             shown += os.read(fd, 4096)
