@@ -116,9 +116,14 @@ static unsigned merge(unsigned bits, unsigned value, unsigned sextet)
 /* The shared character leaves with its own low bits. */
 static enum rewrite_result emit_shared(struct emitter *e)
 {
-	enum rewrite_result r = begin_change(e);
+	enum rewrite_result r;
 	uint8_t *p;
 
+	if (e->shared_kept) { /* decided to be what it is */
+		e->bits = 0;
+		return REWRITE_OK;
+	}
+	r = begin_change(e);
 	if (r != REWRITE_OK)
 		return r;
 	if (e->shared.len > room(e))
@@ -413,6 +418,7 @@ static enum rewrite_result emit_same(struct emitter *e, const struct scratch *s,
 		e->bits = f->end_bit < 6 ? f->end_bit : 0;
 		e->value = last >> (6 - f->end_bit);
 		e->shared = base64_unit(e->in.p + f->last, end);
+		e->shared_kept = false;
 	}
 	e->out->len -= len - keep;
 	e->at = f->start + keep;
@@ -446,6 +452,7 @@ static enum rewrite_result emit_kept(struct emitter *e, const struct found *f)
 	if (r == REWRITE_OK && f->lane == LANE_BASE64 && f->end_bit < 6) {
 		e->shared = base64_unit(e->in.p + f->last, e->in.p + e->in.len);
 		e->bits = f->end_bit;
+		e->shared_kept = true;
 		e->value = (unsigned)spelling_sextet[e->shared.byte] >> (6 - f->end_bit);
 	}
 	return r;

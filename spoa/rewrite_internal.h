@@ -79,6 +79,7 @@ struct emitter {
 	size_t at, hold; /* hold is for emit_hold() alone */
 	unsigned bits, value;
 	struct unit shared; /* the unit at `at` when bits != 0 */
+	bool shared_kept;   /* its bits are those of the input */
 };
 
 /* Finds all occurrences and gives them to emit_found() whenever nothing is under way any more. */
