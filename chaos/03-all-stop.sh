@@ -10,5 +10,5 @@ gateway_up
 promise "before" served
 stop "$(master)" $(workers)
 promise "requests are refused with agent_unavailable" always 2 refused_with agent_unavailable
-for pid in $stopped; do kill -CONT "$pid"; done
+kill -CONT $stopped
 promise "it serves again" eventually 10 served

@@ -23,7 +23,7 @@ refused_after_a_while() {
 		[ "$status" = 200 ] || break
 		answered=$((answered + 1))
 	done
-	[[ $body = *'"audit_unavailable"'* ]]
+	[[ ${body,,} = *'x-slapenir-code: audit_unavailable'* ]]
 }
 promise "requests are refused with audit_unavailable" refused_after_a_while
 promise "each of the $answered that were answered has a line" eventually 5 all_audited

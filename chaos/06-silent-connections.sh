@@ -7,13 +7,13 @@
 . "$(dirname "$0")/lib.sh"
 
 export LIMIT=20
+ulimit -n 400 # of which a worker gives 336 to connections
 gateway_up
 before=$(workers)
-for pid in $before; do prlimit --pid "$pid" --nofile=40:40; done
 /usr/bin/python3 - "$state/run/spoa.sock" <<'END' &
 import socket, sys, time
 held = []
-for _ in range(300):
+for _ in range(800):
 	s = socket.socket(socket.AF_UNIX)
 	s.connect(sys.argv[1])
 	held.append(s)
@@ -21,7 +21,7 @@ time.sleep(60)
 END
 holder=$!
 sleep 1
-promise "requests are answered while 300 connections say nothing" eventually 30 served
+promise "requests are answered while 800 connections say nothing" eventually 30 served
 promise "... and then at once" always 5 served
 kill "$holder"
 promise "no worker ended" test "$(workers)" = "$before"

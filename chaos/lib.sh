@@ -69,10 +69,11 @@ stop() { # PID...: SIGSTOP, taken back at the end whatever happens
 
 # --- requests ---
 
-# ask [CURL OPTIONS]: a request with the placeholder in a header and in the body; sets `status` (000: no answer) and `body`.
+# ask [CURL OPTIONS]: a request with the placeholder in a header and in the body; sets `status` (000: no
+# answer, or a refused CONNECT) and `body`, which begins with the heads.
 ask() {
 	local out
-	out=$(curl -s -m "${LIMIT:-10}" -w '\n%{http_code}' -x "https://$LISTEN" --proxy-cacert "$state/ca.crt" --cacert "$state/ca.crt" \
+	out=$(curl -s -i -m "${LIMIT:-10}" -w '\n%{http_code}' -x "https://$LISTEN" --proxy-cacert "$state/ca.crt" --cacert "$state/ca.crt" \
 		--proxy-cert "$state/agent.crt" --proxy-key "$state/agent.key" -H "Authorization: Bearer $placeholder" \
 		-d "token=$placeholder" "$@" https://echo.slapenir.test/ 2> /dev/null) || true
 	status=${out##*$'\n'}
@@ -92,7 +93,7 @@ served() {
 
 refused_with() { # CODE
 	ask
-	[[ $body = *"\"$1\""* ]]
+	[[ ${body,,} = *"x-slapenir-code: $1"* ]]
 }
 
 # --- promises ---
