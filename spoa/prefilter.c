@@ -14,7 +14,7 @@ struct gram {
 	uint64_t set[GATE_GRAM][4];
 };
 
-enum { BUCKETS = 8, BUCKET_UNICODE = 0, BUCKET_ESCAPE = 1, BUCKET_FIRST = 2 };
+enum { BUCKETS = 8, BUCKET_BACKSLASH = 0, BUCKET_PERCENT = 1, BUCKET_ZERO = 2, BUCKET_FIRST = 3 };
 
 struct buckets {
 	struct gram g[BUCKETS];
@@ -166,42 +166,45 @@ static struct gram gram_base64(const struct gram *head, unsigned length, unsigne
 	return g;
 }
 
-/* Escapes that may stand among the first characters: `\u0` apart, because JSON is full of other backslashes. */
-static void buckets_escapes(struct buckets *b, const struct gram *heads)
+/* Escapes that may stand among the first characters, which are `needed`: \u0 %7 &#, and doubled; zero bytes of UTF-16. The first
+ * places are kept apart, so that they stay exact as nibbles, too. */
+static void buckets_escapes(struct buckets *b, const uint64_t needed[4])
 {
 	static const char json[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
-	struct gram *u = &b->g[BUCKET_UNICODE], *e = &b->g[BUCKET_ESCAPE];
+	struct gram *back = &b->g[BUCKET_BACKSLASH], *percent = &b->g[BUCKET_PERCENT], *zero = &b->g[BUCKET_ZERO];
+	bool short_json = false;
 	unsigned c, k;
 
-	/* and little endian in front of big endian: two zero bytes, but not a page of them */
-	set_add_text(u->set[0], "\\");
-	set_add(u->set[0], 0);
-	set_add_text(u->set[1], "u\\%&");
-	set_add(u->set[1], 0);
-	set_add_text(u->set[2], "0\\%&#u123456789abcdefABCDEFxXqlgpomts\"/");
-	set_fill(u->set[3]);
-	set_add_text(e->set[0], "\\%&");
-	set_add(e->set[0], 0);
-	set_add_text(e->set[1], "\\%&#0123456789abcdefABCDEF");
+	set_add_text(back->set[0], "\\");
+	set_add_text(back->set[1], "u\\%&");
+	set_add_text(back->set[2], "0123456789abcdefABCDEF\\%&#ulgq");
 	for (c = 0; c < 8; c++)
-		if (set_has(heads->set[0], (uint8_t)meaning[c]) || json[c] == '/')
-			set_add(e->set[1], (uint8_t)json[c]);
-	if (set_has(heads->set[0], '&') || set_has(heads->set[0], '<') || set_has(heads->set[0], '>') || set_has(heads->set[0], '"') ||
-	    set_has(heads->set[0], '\''))
-		set_add_text(e->set[1], "algq");
-	for (k = 0; k < 4; k++) {
-		e->set[1][k] |= heads->set[0][k];
-		u->set[2][k] |= heads->set[0][k];
+		if (set_has(needed, (uint8_t)meaning[c])) {
+			set_add(back->set[1], (uint8_t)json[c]);
+			short_json = true;
+		}
+	if (short_json)
+		set_fill(back->set[2]);
+	set_add_text(percent->set[0], "%&");
+	set_add_text(percent->set[1], "0123456789abcdefABCDEF\\%&#lgq");
+	set_add_text(percent->set[2], "0123456789abcdefABCDEF\\%&#uxXmptlgq");
+	set_add(zero->set[0], 0);
+	set_add(zero->set[1], 0);
+	set_add_text(zero->set[1], "\\%&+");
+	for (k = 0; k < 4; k++)
+		zero->set[1][k] |= needed[k];
+	set_fill(zero->set[2]);
+	for (k = BUCKET_BACKSLASH; k <= BUCKET_ZERO; k++) {
+		set_fill(b->g[k].set[3]);
+		b->used[k] = true;
 	}
-	set_fill(e->set[2]);
-	set_fill(e->set[3]);
-	b->used[BUCKET_UNICODE] = b->used[BUCKET_ESCAPE] = true;
 }
 
 static void gate_grams_init(struct gate *g, const struct tree *tr)
 {
 	struct buckets b = {0};
-	struct gram all = {0}, head, before = {0}, part;
+	struct gram head, before = {0}, part;
+	uint64_t needed[4] = {0};
 	unsigned i, k, c, offset;
 
 	for (i = 0; i < tr->count; i++) {
@@ -211,17 +214,19 @@ static void gate_grams_init(struct gate *g, const struct tree *tr)
 		before = head;
 		for (k = 0; k < GATE_GRAM; k++)
 			for (c = 0; c < 4; c++)
-				all.set[0][c] |= head.set[k][c];
+				needed[c] |= head.set[k][c];
 		bucket_add(&b, &head);
 		part = gram_hex(&head);
 		bucket_add(&b, &part);
 		for (offset = 0; offset < 6; offset += 2) {
 			part = gram_base64(&head, tr->t[i].length, offset);
 			bucket_add(&b, &part);
+			if (set_has(part.set[0], '/') || set_has(part.set[1], '/') || set_has(part.set[2], '/') || set_has(part.set[3], '/'))
+				set_add(needed, '/');
 		}
 	}
 	if (tr->count)
-		buckets_escapes(&b, &all);
+		buckets_escapes(&b, needed);
 	for (k = 0; k < GATE_GRAM; k++)
 		for (c = 0; c < 256; c++)
 			for (i = 0; i < BUCKETS; i++)

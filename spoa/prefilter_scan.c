@@ -37,18 +37,36 @@ static bool find_run(const struct gate *g, unsigned gate_class, size_t min, stru
 	return false;
 }
 
-/* A hit is a gram at its place, or an escape up to three characters behind the beginning. */
+/* Is it a hit by the exact sets, too? The vector forms may say more. */
+static bool is_gram(const struct gate *g, struct span bytes, size_t at)
+{
+	uint8_t buckets = 255;
+
+	for (unsigned k = 0; k < GATE_GRAM && at + k < bytes.len; k++)
+		buckets &= g->gram[k][bytes.p[at + k]];
+	return buckets;
+}
+
+/* A hit is a gram at its place, or an escape up to three characters behind the beginning; the last place of a block stands for escapes
+ * behind the block as well. */
 static void search_anchored(struct prefilter_scan *s, size_t from)
 {
-	while (s->grams) {
-		size_t hit = s->block + (size_t)__builtin_ctzll(s->grams), at = hit > from + GATE_SLACK ? hit - GATE_SLACK : from;
+	const struct gate *g = &s->p->gate;
 
-		for (; at <= hit; at++)
-			if (walk_fits(&s->p->anchored, s->bytes, at, s->line, FIT_WHOLE) & FIT_WHOLE) {
+	for (; s->grams; s->grams &= s->grams - 1) {
+		size_t hit = s->block + (size_t)__builtin_ctzll(s->grams), at = hit;
+
+		if (hit + 2 < s->bytes.len && !(s->bytes.p[hit] | s->bytes.p[hit + 1] | s->bytes.p[hit + 2]))
+			continue; /* no spelling has three zero bytes in a row */
+		if (hit == s->block + GATE_BLOCK - 1 || spelling_intro[s->bytes.p[hit]])
+			at = hit > GATE_SLACK ? hit - GATE_SLACK : 0;
+		else if (!is_gram(g, s->bytes, hit))
+			continue;
+		for (at = at < from ? from : at; at <= hit; at++)
+			if (g->gram[0][s->bytes.p[at]] && walk_fits(&s->p->anchored, s->bytes, at, s->line, FIT_WHOLE) & FIT_WHOLE) {
 				s->next[ANCHORED] = (struct prefilter_region){at, at + 1};
 				return;
 			}
-		s->grams &= s->grams - 1;
 	}
 }
 
