@@ -212,7 +212,7 @@ static const char *build(struct ac *a, struct secret_arena *arena, struct chain 
 struct ac *ac_new(struct secret_arena *arena, const struct span *patterns, size_t count, const char **why)
 {
 	struct ac *a = secret_arena_alloc(arena, sizeof(*a));
-	size_t longest = 0, i;
+	size_t longest = 0, distinct, i;
 	struct chain *chains;
 	uint32_t *room;
 
@@ -223,8 +223,8 @@ struct ac *ac_new(struct secret_arena *arena, const struct span *patterns, size_
 	room = calloc((count > longest ? count : longest) + 1, sizeof(*room));
 	*why = "out of memory";
 	if (a && chains && room) {
-		count = chains_sort(chains, patterns, count);
-		*why = build(a, arena, chains, count, room);
+		distinct = chains_sort(chains, patterns, count);
+		*why = build(a, arena, chains, distinct, room);
 	}
 	if (chains)
 		explicit_bzero(chains, count * sizeof(*chains)); /* keys are bytes of secrets */
