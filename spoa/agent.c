@@ -211,7 +211,8 @@ static int judge_exchange(struct exchange *x, const struct buf *ack)
 /* The last bytes of a response are the end of the transaction; a request's come too early for that. */
 static bool is_end(const struct exchange *x)
 {
-	return x->response && (x->n->flags & EXCHANGE_F_EOM) && !(x->answer.flags & ANSWER_F_RESCAN);
+	return x->response && (x->n->flags & EXCHANGE_F_EOM) && !(x->n->flags & EXCHANGE_F_TRAILERS_FOLLOW) &&
+	       !(x->answer.flags & ANSWER_F_RESCAN);
 }
 
 static int take_exchange(struct agent *a, const struct notify *n, bool response, uint64_t now_ms, struct buf *ack)

@@ -31,6 +31,7 @@ enum exchange_flag { /* of a NOTIFY */
 	EXCHANGE_F_HEAD_REQUEST = 1 << 7,
 	EXCHANGE_F_BODYLESS = 1 << 8,
 	EXCHANGE_F_LENGTH_PROMISED = 1 << 9,
+	EXCHANGE_F_TRAILERS_FOLLOW = 1 << 10, /* with EOM: nothing of the body follows, but the message goes on */
 };
 
 enum answer_verdict { ANSWER_PASS, ANSWER_REFUSE, ANSWER_UNKNOWN_GENERATION, ANSWER_CUT };

@@ -139,7 +139,8 @@ static void remember(const struct window *w, const struct answer *a)
 		w->flow->audited = true;
 	if (a->flags & ANSWER_F_OPAQUE)
 		side->opaque = true;
-	if (w->dir == RES && (side->ask.flags & EXCHANGE_F_EOM) && !(a->flags & ANSWER_F_RESCAN))
+	if (w->dir == RES && (side->ask.flags & EXCHANGE_F_EOM) && !(side->ask.flags & EXCHANGE_F_TRAILERS_FOLLOW) &&
+	    !(a->flags & ANSWER_F_RESCAN))
 		w->flow->told = true;
 }
 
@@ -308,11 +309,19 @@ static enum go mark_end(struct window *w)
 	return GO_ON;
 }
 
+/* EOM, and whether that is the end of the message too. */
+static unsigned end_flags(const struct view *v)
+{
+	if (!v->end)
+		return 0;
+	return EXCHANGE_F_EOM | (v->next && htx_get_blk_type(v->next) == HTX_BLK_TLR ? EXCHANGE_F_TRAILERS_FOLLOW : 0u);
+}
+
 /* Nothing of the body is left: its trailers, or the mark that stands for none. */
 static enum go finish(struct window *w, const struct view *v)
 {
 	struct side *side = w->side;
-	const struct prefilter *pf;
+	struct buf trailers = {0};
 
 	if (v->mark) {
 		side->decided++;
@@ -320,13 +329,23 @@ static enum go finish(struct window *w, const struct view *v)
 	}
 	if (!v->trailers)
 		return mark_end(w);
-	if (trailers_serialize(&side->head, htx_of(w), v->next) < 0 || ask_room(side, side->head.len) < 0)
+	if (trailers_serialize(&trailers, htx_of(w), v->next) < 0 || ask_room(side, trailers.len) < 0) {
+		buf_deinit(&trailers);
 		return stop_with(w, REFUSAL_TOO_LARGE);
-	pf = shapes_current(w->flow);
-	if (pf && shapes_head_is_clean(w->flow, buf_span(&side->head))) {
+	}
+	if (shapes_head_is_clean(w->flow, buf_span(&trailers))) {
+		buf_deinit(&trailers);
 		side->decided = w->len;
 		return GO_ON;
 	}
+	if (!side->head_sent) {
+		/* the agent must have judged the head before it can say anything of what ends it */
+		buf_deinit(&trailers);
+		ask_begin(w->flow, w->dir, base_flags(w) | EXCHANGE_F_HEAD | EXCHANGE_F_LATE_HEAD, 0);
+		return GO_ON;
+	}
+	buf_deinit(&side->head);
+	side->head = trailers;
 	ask_begin(w->flow, w->dir, base_flags(w) | EXCHANGE_F_TRAILERS | EXCHANGE_F_EOM, 0);
 	return GO_ON;
 }
@@ -373,8 +392,7 @@ static enum go ask_chunk(struct window *w, const struct view *v, size_t limit)
 	side->seen_full = full;
 	if (late)
 		flags |= EXCHANGE_F_HEAD | EXCHANGE_F_LATE_HEAD;
-	if (v->end)
-		flags |= EXCHANGE_F_EOM;
+	flags |= end_flags(v);
 	if (full && !v->end)
 		flags |= EXCHANGE_F_FULL;
 	ask_begin(w->flow, w->dir, flags, v->bytes.len);
@@ -537,8 +555,8 @@ static void ask_head(struct window *w, const struct view *v)
 
 	if (!v->bytes.len && v->end && !v->trailers)
 		flags |= EXCHANGE_F_BODYLESS;
-	if (v->end && !side->expects_100)
-		flags |= EXCHANGE_F_EOM | (side->whole ? EXCHANGE_F_WHOLE : 0);
+	if (!side->expects_100)
+		flags |= end_flags(v) | (v->end && side->whole ? EXCHANGE_F_WHOLE : 0u);
 	side->seen_end = flags & EXCHANGE_F_EOM;
 	side->last_chunk = chunk;
 	ask_begin(w->flow, w->dir, flags, chunk);
