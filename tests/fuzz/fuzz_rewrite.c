@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The engine. The first bytes of the data choose direction and cuts, the rest is the input. Bytes 0x80..0x87 in it stand for a whole secret of
+ * the set in one of a few spellings, so that chance finds them. Then: in pieces and with little room it gives what it gives at
+ * once; and another set of the same names and shapes, its secrets put in the same places, cannot be told from the first.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "../unit/rewrite_kit.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { SETS = 2, SECRETS = 4 };
+
+static const char *const values[SETS][SECRETS] = {
+	{"sk-abcdefGHIJKL0123456", "xyzzy0123456789ABCDEFxyz", "p\"q\\r+s/tT0=u", "aaaaaaaaaaaZ9aab"},
+	{"sk-9ZxKqp01MmNn8765zzz", "Q0w9E8r7T6y5U4i3O2p1A0s9", "a\"Z\\9+b/cQ1=x", "Zaaaaaaaaaaaa9bb"},
+};
+
+static struct kit kits[SETS];
+
+static void must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void setup(void)
+{
+	size_t s, i;
+
+	for (s = 0; s < SETS; s++) {
+		kit_init(&kits[s]);
+		for (i = 0; i < SECRETS; i++)
+			kit_add(&kits[s], "N", values[s][i], "", (unsigned)i);
+		kit_build(&kits[s]);
+	}
+}
+
+static void expand(struct buf *in, const struct kit *k, const uint8_t *data, size_t size)
+{
+	struct buf plain = {0};
+	uint64_t random = 7;
+	size_t i, j;
+
+	for (i = 0; i < size && in->len < 8192; i++) {
+		struct span v = k->entry[data[i] % SECRETS].value;
+
+		switch (data[i]) {
+		case 0x80: case 0x81: case 0x82: case 0x83:
+			buf_append_span(in, v);
+			break;
+		case 0x84: case 0x85:
+			for (j = 0; j < v.len; j++)
+				buf_printf(in, j % 3 == i % 3 ? "\\u%04x" : j % 3 == 1 ? "%%%02X" : "%c", v.p[j]);
+			break;
+		case 0x86: case 0x87: case 0x88: case 0x89:
+			buf_reset(&plain);
+			buf_append(&plain, "\x7f\xfe", i % 3);
+			buf_append_span(&plain, v);
+			buf_append_span(&plain, k->entry[(data[i] + 1) % SECRETS].value);
+			kit_base64(in, buf_span(&plain), false, 0, "", 0, &random);
+			break;
+		case 0x8a: case 0x8b:
+			for (j = 0; j < v.len; j++)
+				buf_printf(in, "%02x", v.p[j]);
+			break;
+		default:
+			buf_putc(in, data[i]);
+		}
+	}
+	buf_deinit(&plain);
+}
+
+static enum rewrite_verdict keep_placeholders(void *ctx, enum rewrite_match match, unsigned *entry)
+{
+	(void)ctx, (void)entry;
+	return match == MATCH_SECRET ? REWRITE_REPLACE : REWRITE_KEEP;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct rewrite_scope scope = {.direction = REWRITE_RESPONSE};
+	struct kit_cuts whole = {.next = kit_fixed, .fixed = SIZE_MAX}, pieces = {.next = kit_any};
+	struct buf in[SETS] = {{0}}, out[SETS] = {{0}}, cut[SETS] = {{0}}, trace[SETS] = {{0}};
+	size_t consumed, s;
+
+	if (size < 5)
+		return 0;
+	if (!kits[0].rewriter)
+		setup();
+	if (data[0] & 1) {
+		scope.direction = REWRITE_REQUEST;
+		scope.decide = keep_placeholders;
+	}
+	for (s = 0; s < SETS; s++) {
+		expand(&in[s], &kits[s], data + 4, size - 4);
+		must(kit_feed(kits[s].rewriter, &scope, buf_span(&in[s]), &whole, &out[s], NULL, &consumed) == REWRITE_OK);
+		must(out[s].len == in[s].len);
+		pieces.fixed = 1 + data[1];
+		pieces.random = 1 + data[2];
+		pieces.room = data[0] & 2 ? 300 : 0;
+		pieces.trace = &trace[s];
+		must(kit_feed(kits[s].rewriter, &scope, buf_span(&in[s]), &pieces, &cut[s], NULL, &consumed) == REWRITE_OK);
+		must(span_eq(buf_span(&out[s]), buf_span(&cut[s])));
+	}
+	/* data that spells a secret of one set by itself is a guess, and may be told by being right */
+	if (memcmp(out[0].p, out[1].p, out[0].len) == 0)
+		must(span_eq(buf_span(&trace[0]), buf_span(&trace[1])));
+	for (s = 0; s < SETS; s++) {
+		buf_deinit(&in[s]);
+		buf_deinit(&out[s]);
+		buf_deinit(&cut[s]);
+		buf_deinit(&trace[s]);
+	}
+	return 0;
+}
