@@ -43,7 +43,7 @@ class Reload(GatewayTest):
         return self.upstream.last("/echo").get("x-api-key")
 
     def test_bad_policy_keeps_the_old_one_and_says_so(self):
-        for text in (self.first.replace("secrets:", "secerts:", 1), self.first + "surprise: 1\n", ""):
+        for text in (self.first.replace("secrets:", "secerts:", 1), self.first + "surprise: 1\n", "secrets: [\n"):
             self.gateway.write_policy(text)
             done = self.reload()
             self.assertNotEqual(done.returncode, 0, text)
