@@ -9,7 +9,7 @@
 ulimit -n 400 # of which a worker gives 336 to connections
 gateway_up
 promise "before" served
-for _ in 1 2 3 4; do # each has the limit, too
+for _ in 1 2 3 4 5 6; do # each has the limit, too
 	/usr/bin/python3 - "$state/run/spoa.sock" <<'END' &
 import socket, sys, time
 held = []
@@ -24,6 +24,6 @@ done
 sleep 1
 # new workers take what waits in the queue, which is all of the others', before HAProxy's
 kill -KILL $(workers)
-promise "requests are answered while 1,200 connections say nothing" eventually 60 served
+promise "requests are answered while 1,800 connections say nothing" eventually 60 served
 promise "... and then at once" always 5 served
 kill $holders
