@@ -3,7 +3,8 @@
 #
 # fault: workers are killed, one after the other, while requests run
 # promise: every request is answered, and two workers serve again
-# without: spoa/pool.c s/if (c->slots\[slot\].start_at_ms <= now)/if (false)/; s/if (!c->slots\[i\].member .. c->slots\[i\].start_at_ms <= now)/if (false)/
+# without: spoa/pool.c s/if (c->slots\[slot\].start_at_ms <= now)/if (false)/ ;; s/if (!c->slots\[i\].member .. c->slots\[i\].start_at_ms <= now)/if (false)/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 kill_one_and_ask() {

@@ -4,6 +4,7 @@
 # fault: one of two workers stops (SIGSTOP): its connections stay open, and it answers nothing
 # promise: no request takes 3 s longer than usual, and the worker is replaced
 # without: spoa/pool.c s/kill(m->pid, SIGKILL);/(void)0;/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 gateway_up

@@ -3,7 +3,8 @@
 #
 # fault: master and workers stop, so that nobody answers and nobody is replaced
 # promise: requests are refused with agent_unavailable in time, nothing passes unscanned, and all goes on when they go on
-# without: haproxy/filter/ask.c s/return EXCHANGE_FAILED;/return EXCHANGE_DONE;/
+# without: haproxy/haproxy.cfg s/tcp-request content set-var(sess.code) str(agent_unavailable).*//
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 gateway_up

@@ -4,12 +4,13 @@
 # fault: the disk that the audit log is on fills up
 # promise: requests are refused with audit_unavailable (audit: required), none is answered unaudited, and all goes on when there is room
 # without: spoa/worker.c s/if (w->audit_required && !w->audit_writable)/if (false)/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 lines_of() { grep -c '"what":"rehydrated"' "$state/audit.log" || true; }
 all_audited() { [ "$(lines_of)" -eq "$answered" ]; }
 
-STATE_MOUNT=size=3m
+export STATE_MOUNT=size=3m
 gateway_up
 answered=0
 promise "before" served

@@ -4,6 +4,7 @@
 # fault: somebody holds connections to the agent that say nothing, more than its workers may have, and HAProxy has to connect anew
 # promise: they are closed after 5 s, and requests are answered
 # without: spoa/conn.c s/if (c->deadline_ms && now_ms >= c->deadline_ms)/if (false)/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 ulimit -n 400 # of which a worker gives 336 to connections

@@ -4,6 +4,7 @@
 # fault: somebody who reaches the agent's socket sends garbage: lengths of 4 GiB, cut frames, random bytes
 # promise: each such connection is told so and closed, workers neither end nor grow, and requests are answered
 # without: spoa/session.c s/if (len > s->max_frame)/if (false)/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 resident() { awk '/^VmRSS/ { print $2 }' $(workers | sed 's|.*|/proc/&/status|') | sort -n | tail -n 1; }

@@ -4,6 +4,7 @@
 # fault: reloads of a broken policy, and SIGHUPs, under load
 # promise: each says why, and every request is answered by the old generation and by the old workers
 # without: spoa/master.c s/return "the policy is refused";/abort();/
+# shellcheck source=lib.sh disable=SC2046,SC2086,SC2154 # process ids are words, lib.sh sets state
 . "$(dirname "$0")/lib.sh"
 
 gateway_up

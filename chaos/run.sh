@@ -21,9 +21,7 @@ field() { sed -n "s/^# $2: //p" "$1"; }
 take_out() { # SCRIPT FOLDER
 	local file='' word
 	git ls-files -z | xargs -0 cp --parents -pt "$2" || return 1
-	while IFS= read -r -d ';' word; do
-		word=${word# }
-		[ -n "$word" ] || continue
+	while IFS= read -r word; do
 		if [[ $word != s/* ]]; then
 			file=${word%% *}
 			word=${word#* }
@@ -31,7 +29,7 @@ take_out() { # SCRIPT FOLDER
 		cp "$2/$file" "$2/before"
 		sed -i "$word" "$2/$file"
 		! cmp -s "$2/$file" "$2/before" || { echo "nothing in $file matches $word"; return 1; }
-	done <<< "$(field "$1" without);"
+	done < <(field "$1" without | sed 's/ ;; /\n/g')
 	make -s -C "$2" BUILD="$2/build" all
 }
 
