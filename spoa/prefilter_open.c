@@ -208,9 +208,10 @@ struct prefilter_region open_base64(const struct prefilter *p, struct span bytes
 	struct window w;
 	size_t from = *at, limit;
 
-	*more = window_fill(p, bytes, line, from, &w, &r) && w.count == SEXTETS;
-	limit = *more ? PREFILTER_WINDOW : w.count;
+	limit = window_fill(p, bytes, line, from, &w, &r) && w.count == SEXTETS ? PREFILTER_WINDOW : w.count;
 	*at = limit ? from + w.at[limit] : from + 1;
+	/* the count of the line goes on over a lone backslash, so a break behind it may be a wrap, however near */
+	*more = *at < bytes.len && spelling_in_line(bytes.p[*at]);
 	for (unsigned i = 0; i < p->classes; i++) {
 		size_t n = wanted(&p->open_class[i]);
 
