@@ -94,6 +94,8 @@ static bool fits(const struct side *side, int dir, const struct answer *a)
 		return false;
 	if (a->verdict != ANSWER_PASS)
 		return true;
+	if (a->edit_count && !(ask->flags & (EXCHANGE_F_HEAD | EXCHANGE_F_TRAILERS)))
+		return false;
 	if (a->consumed > ask->chunk_len || (!(a->flags & ANSWER_F_PAYLOAD) && a->payload.len) ||
 	    (!a->consumed && a->payload.len))
 		return false;
