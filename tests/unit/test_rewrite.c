@@ -261,6 +261,33 @@ static void hold__begun_secret__is_held_whatever_its_value(void **state)
 	assert_int_equal(step.consumed, 6);
 }
 
+/* Each was missed once: the line's count goes on over what is no base64 character, and what came before is only told by carry. */
+static void wrapped_base64__near_an_odd_place__is_found(void **state)
+{
+	static const char *const lines[] = {
+		"LSthOQ2d2B6139LSthOc_xLSthOQ\\2d2b6139/MwtK2E5D%.6s\n%s", "QqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQqQq%.6s\\n%s",
+	};
+	const struct rewrite_scope scope = {.direction = REWRITE_RESPONSE};
+	struct fixture *f = *state;
+	size_t i, k;
+
+	for (i = 0; i < 2; i++) {
+		struct buf coded = {0}, line[2] = {{0}};
+		uint64_t random = 1;
+
+		for (k = 0; k < 2; k++) {
+			buf_reset(&coded);
+			kit_base64(&coded, k ? made(f, E_KEY) : span_str(KEY), false, 0, "", 0, &random);
+			buf_putc(&coded, 0);
+			buf_printf(&line[k], lines[i], coded.p, coded.p + 6);
+		}
+		expect(f, scope, buf_span(&line[0]), buf_span(&line[1]));
+		buf_deinit(&coded);
+		buf_deinit(&line[0]);
+		buf_deinit(&line[1]);
+	}
+}
+
 static void grpc__end_of_a_message__releases_what_is_held(void **state)
 {
 	struct fixture *f = *state;
@@ -337,6 +364,7 @@ int main(void)
 		T(tripwire__secret_in_a_request__stops_in_front_of_it),
 		T(hold__events_documents_and_lines__nothing_is_held),
 		T(hold__begun_secret__is_held_whatever_its_value),
+		T(wrapped_base64__near_an_odd_place__is_found),
 		T(grpc__end_of_a_message__releases_what_is_held),
 		T(whole__basic_credentials__are_rewritten_inside),
 		T(carry__that_does_not_fit_the_bytes__is_an_error),
