@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The real step-ca: built once from the distribution's package, started for a test, stopped by its pid."""
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -17,13 +18,21 @@ def build(into):
         return program
     if not (GOCODE / "src/github.com/smallstep/certificates").is_dir():
         return None
-    gopath = pathlib.Path(into) / "gopath"
+    with open(pathlib.Path(into) / "step-ca.lock", "w") as lock:  # test files run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            compile_it(pathlib.Path(into), program)
+    return program
+
+
+def compile_it(into, program):
+    gopath = into / "gopath"
     source = gopath / "src/stepca"
     source.mkdir(parents=True, exist_ok=True)
     (source / "main.go").write_text((HERE / "stepca/main.go").read_text())
     env = dict(os.environ, GO111MODULE="off", GOPATH=f"{gopath}:{GOCODE}", GOFLAGS="-trimpath", GOCACHE=str(gopath / "cache"))
-    subprocess.run(["go", "build", "-o", program, "."], cwd=source, env=env, check=True, capture_output=True)
-    return program
+    subprocess.run(["go", "build", "-o", f"{program}.new", "."], cwd=source, env=env, check=True, capture_output=True)
+    os.rename(f"{program}.new", program)
 
 
 class StepCA:
