@@ -19,7 +19,7 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ("integration", "failclosed", "attack", "environment")
+FOLDERS = ("environment", "integration", "failclosed", "attack")  # the longest file first
 
 
 class Result:
@@ -80,7 +80,7 @@ def collect(arguments):
     files = [os.path.abspath(f) for f in arguments.files]
     if arguments.all:
         for folder in FOLDERS:
-            files += sorted(glob.glob(f"{ROOT}/tests/{folder}/test_*.py"))
+            files += sorted(glob.glob(f"{ROOT}/tests/{folder}/test_*.py"), reverse=folder == "environment")
     return list(dict.fromkeys(files))
 
 
@@ -88,7 +88,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-j", type=int, default=2, metavar="N", help="files at the same time (2)")
     parser.add_argument("--build", default="build", metavar="DIR", help="where slapenir and its module lie (build)")
-    parser.add_argument("--timeout", type=int, default=600, metavar="S", help="for each file (600)")
+    parser.add_argument("--timeout", type=int, default=900, metavar="S", help="for each file (900)")
     parser.add_argument("--all", action="store_true", help="add every python test file of the tree")
     parser.add_argument("files", nargs="*", metavar="FILE")
     arguments = parser.parse_args()
