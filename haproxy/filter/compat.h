@@ -97,6 +97,20 @@ static inline void compat_read_again(struct channel *chn)
 	tasklet_wakeup(sc->wait_event.tasklet);
 }
 
+/* Lets the mux append to what is held. Where the held bytes end exactly at the end of the buffer, with all its room in front of
+ * them, htx_add_data() takes nothing and HAProxy tries for ever: it defragments only when there is room on both sides. */
+static inline void compat_make_room(struct channel *chn, struct htx *htx)
+{
+	const uint32_t little = 256;
+	uint32_t room;
+
+	if (htx_is_empty(htx) || co_data(chn))
+		return;
+	room = htx->head_addr ? htx->end_addr - htx->head_addr : htx_pos_to_addr(htx, (uint32_t)htx->tail) - htx->tail_addr;
+	if (room < little && room + little < htx_free_space(htx))
+		htx_defrag(htx, NULL, 0);
+}
+
 /* A body's length is about to change: nobody may count on what remained of it. */
 static inline void compat_forget_length(struct channel *chn, struct htx *htx)
 {

@@ -461,6 +461,8 @@ int message_payload(struct stream *s, struct filter *f, struct http_msg *msg, un
 		compat_read_again(msg->chn);
 	if (forward)
 		compat_send_now(msg->chn);
+	else
+		compat_make_room(msg->chn, htxbuf(&msg->chn->buf));
 	return (int)forward;
 }
 

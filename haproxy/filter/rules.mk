@@ -28,7 +28,7 @@ $(HAPROXY_HEADERS)/flags: haproxy/filter/headers.sh
 
 $(BUILD)/filter/$(HAPROXY_VERSION)/haproxy/filter/%.o: haproxy/filter/%.c $(HAPROXY_HEADERS)/flags
 	@mkdir -p $(@D)
-	$(CC) $(FILTER_CFLAGS) $$(cat $(HAPROXY_HEADERS)/flags) -isystem $(HAPROXY_HEADERS)/include $(FILTER_LUA) \
+	$(CC) $(FILTER_CFLAGS) $$(cat $(HAPROXY_HEADERS)/flags) -isystem $(HAPROXY_HEADERS)/include \
 		-DSLAPENIR_HAPROXY=$(HAPROXY_NUMBER) -DSLAPENIR_HAPROXY_VERSION='"$(HAPROXY_VERSION)"' \
 		-DSLAPENIR_HAPROXY_BUILD_ID='"$(HAPROXY_BUILD_ID)"' -MMD -MP -c -o $@ $<
 

@@ -160,15 +160,13 @@ def lab_environment():
 
 
 def read_all(s):
-    data = b""
+    pieces = []
     try:
-        while True:
-            piece = s.recv(65536)
-            if not piece:
-                return data
-            data += piece
+        while piece := s.recv(65536):
+            pieces.append(piece)
     except ConnectionResetError:
-        return data
+        pass
+    return b"".join(pieces)
 
 
 class Answered:

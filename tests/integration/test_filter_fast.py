@@ -107,6 +107,27 @@ class Clean(FastTest):
             self.assertTrue([m for m in lab.agent.seen if m.direction], headers)
 
 
+    def test_long_clean_body_never_stops(self):
+        lab = self.fast(bufsize=32768, maxrewrite=2048)
+        body = b"plain words, nothing else.\n" * 1500000
+        lab.upstream.replies["r"] = Reply(body)
+        for _ in range(2):
+            got = lab.get("/reply/r")
+            self.assertTrue(got.whole and got.body == body)
+
+    def test_tail_held_at_the_very_end_of_the_buffer(self):
+        """It leaves HAProxy all its room in front of the tail and none behind it: it span for ever."""
+        def hold(m):
+            return None if m.is_end else Answer(flags=CACHE, consumed=max(len(m.chunk) - (0 if m.flags & EOM else 2), 0))
+
+        lab = self.fast(hold, bufsize=32768, maxrewrite=2048)
+        body = (DULL * 4000 + b"sk-RE") * 1000
+        lab.upstream.replies["r"] = Reply(body)
+        for _ in range(3):
+            got = lab.get("/reply/r")
+            self.assertTrue(got.whole and got.body == body)
+
+
 class Candidates(FastTest):
     def test_secret_in_any_spelling_is_exchanged(self):
         import base64
