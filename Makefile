@@ -45,7 +45,8 @@ all: $(BUILD)/slapenir $(BUILD)/slapenir_filter.so
 
 # ------ packages: quiet and quick when they are there ------
 
-deps-build deps-test deps-lint deps-bench: deps-%:
+DEPS = deps-build deps-test deps-lint deps-bench deps-fuzz deps-coverage
+$(DEPS): deps-%:
 	@.ci/deps build run $*
 
 # ------ build/slapenir ------
@@ -116,10 +117,10 @@ chaos: all | deps-test
 bench: all bench-engine | deps-bench deps-test
 	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path.py
 
-fuzz: | deps-test
+fuzz: | deps-fuzz
 	@BUILD=$(BUILD) tests/fuzz/run.sh
 
-coverage: | deps-test
+coverage: | deps-test deps-coverage
 	@BUILD=$(BUILD) tests/coverage.sh
 
 lint: | deps-lint
@@ -145,5 +146,5 @@ endif
 -include $(OBJ:.o=.d) $(BUILD)/obj/spoa/main.d $(SRC:%.c=$(BUILD)/asan/obj/%.d) $(UNIT:=.d)
 
 .PHONY: all unit test attack run up down secrets chaos bench fuzz coverage lint check-docs help
-.PHONY: deps-build deps-test deps-lint deps-bench
+.PHONY: $(DEPS)
 .SECONDARY:

@@ -31,6 +31,11 @@ class Docs(unittest.TestCase):
         for path in glob.glob(f"{ROOT}/tests/integration/test_*.py"):
             self.assertIn(f"`{os.path.basename(path)}`", text)
 
+    def test_scripts_that_the_makefile_calls_exist(self):
+        for path in re.findall(r"(?<![\w/$(.])((?:tests|chaos|ca|haproxy|\.ci)/[\w./-]+\.(?:sh|py))", read("Makefile")):
+            with self.subTest(path):
+                self.assertTrue(os.path.exists(os.path.join(ROOT, path)))
+
     def test_links_lead_to_files(self):
         for page in ["README.md", "CHANGELOG.md", "tests/README.md", *(os.path.relpath(p, ROOT) for p in glob.glob(f"{ROOT}/docs/*.md"))]:
             for target in re.findall(r"\]\((?!https?:)([^)#]+)", read(page)):
