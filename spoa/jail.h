@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { JAIL_PATHS_MAX = 64, JAIL_ENV_MAX = 128 };
+enum { JAIL_PATHS_MAX = 256, JAIL_ENV_MAX = 128 };
 
 struct jail {
 	const char *work;                  /* directory that stays writable; the command starts there */

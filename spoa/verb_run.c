@@ -337,13 +337,51 @@ static int hide(struct run *r, const char *path)
 	if (!realpath(path, real))
 		return 0; /* it is not there, so it cannot be seen */
 	if (j->hidden_count == JAIL_PATHS_MAX || at + strlen(real) + 1 > r->strings.cap) {
-		log_error("more than %d token files: put them into one", JAIL_PATHS_MAX);
+		log_error("more than %d token files and sockets to hide", JAIL_PATHS_MAX);
 		return -1;
 	}
 	if (buf_append(&r->strings, real, strlen(real) + 1) < 0)
 		return -1;
 	j->hidden[j->hidden_count++] = (const char *)r->strings.p + at;
 	return 0;
+}
+
+static bool is_below(const char *path, const char *directory)
+{
+	size_t len = directory ? strlen(directory) : 0;
+
+	return len && strncmp(path, directory, len) == 0 && (path[len] == '/' || directory[len - 1] == '/');
+}
+
+/* A socket with a name can be connected to through a read-only mount, and some of them (container engines) give the whole machine.
+ * Those that listen now are masked, but where the sandbox has a directory of its own anyway. */
+static int hide_sockets(struct run *r)
+{
+	static const char *const own[] = {"/tmp", "/var/tmp", "/run", "/var/run", "/mnt", "/media"};
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f = fopen("/proc/net/unix", "re");
+	int rc = f ? 0 : -1;
+
+	while (rc == 0 && getline(&line, &size, f) >= 0) {
+		char *path = strchr(line, '/');
+		bool gone;
+
+		if (!path)
+			continue;
+		path[strcspn(path, "\n")] = '\0';
+		gone = is_below(path, getenv("HOME"));
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+			gone |= is_below(path, own[i]);
+		for (size_t i = 0; i < r->jail.hidden_count; i++)
+			gone |= strcmp(path, r->jail.hidden[i]) == 0 || is_below(path, r->jail.hidden[i]);
+		if (!gone)
+			rc = hide(r, path);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return rc;
 }
 
 /* What must stay out of sight: this run's state, the standing one, the policy and the token files that it names. */
@@ -373,7 +411,7 @@ static int hide_all(struct run *r)
 	}
 	config_free(&c);
 	report_deinit(&report);
-	return rc;
+	return rc < 0 ? rc : hide_sockets(r);
 }
 
 static int sandbox(struct run *r)

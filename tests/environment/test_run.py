@@ -8,6 +8,7 @@ import pathlib
 import pwd
 import secrets
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -101,6 +102,15 @@ hosts:
         self.assertNotIn(REAL, said.stdout)
         self.assertNotIn("caller's own", said.stdout)
         self.assertNotIn("./tokens", said.stdout)
+
+    def test_named_socket_of_the_machine__cannot_be_reached(self):
+        path = self.dir / "engine.sock"  # as a container engine's, outside of what the sandbox empties
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen(1)
+            path.chmod(0o666)
+            said = self.inside(f"python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{path}')\"")
+        self.assertNotEqual(said.returncode, 0)
 
     def test_no_other_way_out(self):
         for attempt in (f"curl -m 3 -sk --noproxy '*' --resolve api.run.test:{self.server.server_address[1]}:127.0.0.1 "
