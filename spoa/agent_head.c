@@ -111,6 +111,9 @@ static int judge_kind_of_response(struct exchange *x, const struct head *h, stru
 
 	if (body_kind_of(k, h->fields) < 0)
 		return AGENT_MALFORMED;
+	/* The bytes of an answer are the upstream's, and perhaps an echo of the agent's: a message's length that lies would cut a secret in
+	 * two. So nothing but the end of the stream releases what is held. */
+	k->framing = FRAMING_NONE;
 	if (h->status == STATUS_SWITCHING)
 		return REFUSAL_UPGRADE_REFUSED;
 	if (h->status == STATUS_PARTIAL && !(host && host->ranges))
