@@ -67,15 +67,7 @@ static void diff_deinit(struct diff *d)
 
 static int slurp(const char *path, struct buf *out)
 {
-	FILE *f = fopen(path, "re");
-	int ch, rc = 0;
-
-	if (!f)
-		return -1;
-	while (rc == 0 && (ch = getc(f)) != EOF)
-		rc = buf_putc(out, (uint8_t)ch);
-	fclose(f);
-	return rc;
+	return stage_slurp(AT_FDCWD, path, out);
 }
 
 static bool next_line(struct span *rest, struct span *line)

@@ -101,7 +101,7 @@ int stage_keep(const struct stage *s, const char *name)
 	return linkat(s->dir, name, s->next, name, 0);
 }
 
-static int slurp(int at, const char *name, struct buf *out)
+int stage_slurp(int at, const char *name, struct buf *out)
 {
 	int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
@@ -119,7 +119,7 @@ bool stage_differs(const struct stage *s, const char *name)
 	struct buf old = {0}, new = {0};
 	bool differs;
 
-	differs = slurp(s->dir, name, &old) < 0 || slurp(s->next, name, &new) < 0 || !span_eq(buf_span(&old), buf_span(&new));
+	differs = stage_slurp(s->dir, name, &old) < 0 || stage_slurp(s->next, name, &new) < 0 || !span_eq(buf_span(&old), buf_span(&new));
 	buf_deinit(&old);
 	buf_deinit(&new);
 	return differs;

@@ -30,4 +30,7 @@ int stage_move(const struct stage *s, const char *name) __attribute__((warn_unus
 /* Takes a move back. */
 int stage_undo(const struct stage *s, const char *name) __attribute__((warn_unused_result));
 
+/* Appends a whole file; at as for openat(). -1 and errno: it could not be read to its end. */
+int stage_slurp(int at, const char *name, struct buf *out) __attribute__((warn_unused_result));
+
 #endif
