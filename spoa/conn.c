@@ -177,7 +177,7 @@ static enum io conn_pump(struct conn *c)
 		if (all && c->session.pipelining)
 			return IO_AGAIN_READ; /* saves the call that would say so */
 	}
-	return IO_AGAIN_READ;
+	return c->session.phase == SESSION_CLOSED ? IO_AGAIN_WRITE : IO_AGAIN_READ; /* nothing is read any more */
 }
 
 static enum io conn_flush(struct conn *c)
@@ -261,6 +261,8 @@ static void conn_run(struct conn *c)
 		watch(c->loop, &c->writable, false);
 		return;
 	}
+	if (c->session.phase == SESSION_CLOSED && !c->deadline_ms)
+		c->deadline_ms = clock_ms() + GOODBYE_MS; /* for the peer to take what it was answered */
 	watch(c->loop, &c->readable, in == IO_AGAIN_READ || out == IO_AGAIN_READ);
 	watch(c->loop, &c->writable, in == IO_AGAIN_WRITE || out == IO_AGAIN_WRITE);
 	/* what waits in TLS or in `in` is announced by no descriptor */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Once before the first `docker compose up`: everything of the stack that must never be in an image or in the repository. Run
-# again, it keeps what is there and makes only fresh one-time tokens.
+# again, it makes only what is missing.
 #
 #   ca/step/secrets.sh [DIR]     default: secrets
 set -eu
@@ -61,9 +61,10 @@ fi
 
 # The agents' containers, which may be scaled, make their own tokens: they hold the provisioner's key.
 export TOKEN_SECONDS="${TOKEN_SECONDS:-86400}"
-"$here/token.sh" "$dir/ca" https://ca:9000 "${AGENT_NAME:-agent-1}" >"$dir/tokens/agent"
+# A token that lies about unused is a key that lies about: none is made that was not asked for by taking the old one away.
+[ -e "$dir/tokens/agent" ] || "$here/token.sh" "$dir/ca" https://ca:9000 "${AGENT_NAME:-agent-1}" >"$dir/tokens/agent"
 # shellcheck disable=SC2086 # a list of names
-"$here/token.sh" "$dir/ca" https://ca:9000 haproxy ${GATEWAY_NAMES:-localhost} >"$dir/tokens/haproxy"
+[ -e "$dir/tokens/haproxy" ] || "$here/token.sh" "$dir/ca" https://ca:9000 haproxy ${GATEWAY_NAMES:-localhost} >"$dir/tokens/haproxy"
 # Containers read these as other users; the directory itself is closed to everybody else on this machine.
 chmod 0644 "$dir/tokens/agent" "$dir/tokens/haproxy"
 chmod 0700 "$dir"

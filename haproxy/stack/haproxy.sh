@@ -33,4 +33,12 @@ SLAPENIR_AGENT_CA=$CA_ROOT
 SLAPENIR_AGENT_CRL=${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}
 SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}
 set +a
+# What is rendered anew, daily and after a change of policy, is taken by a hitless reload of this very process.
+touch "$run/rendered"
+while sleep "${RENDERED_POLL_SECONDS:-30}"; do
+	if [ "$rendered/crt-list" -nt "$run/rendered" ]; then
+		touch "$run/rendered"
+		kill -USR2 $$
+	fi
+done &
 exec haproxy -W -db -f "$home/haproxy/haproxy.cfg" -f "$home/haproxy/spoa-stack.cfg" -f "$rendered/hosts.cfg" "$@"

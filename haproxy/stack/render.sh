@@ -12,5 +12,5 @@ policy=${POLICY:-/run/secrets/policy.yaml}
 slapenir render "$policy" --state "$state"
 touch "$state/haproxy/.rendered"
 while sleep 86400 & wait $!; do
-	render && slapenir reload --state "$state" --haproxy-only || echo "render.sh: the new rendering was not taken; the old one stays" >&2
+	slapenir render "$policy" --state "$state" || echo "render.sh: the new rendering failed; the old one stays" >&2
 done
