@@ -231,7 +231,7 @@ static int read_file(const char *path, struct buf *out)
  * of the same stack) may have streams that need its shapes for as long as generations are kept. */
 static struct shape_set *take_file(struct generations *g)
 {
-	struct shape_file_header header;
+	struct shape_file_header header = {0};
 	struct shape_set *set = NULL;
 	struct buf file = {0};
 	const char *why;

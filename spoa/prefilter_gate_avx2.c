@@ -86,7 +86,7 @@ static inline __attribute__((always_inline)) void block_read(const struct tables
 	}
 }
 
-#include "prefilter_gate_vector.h"
+#include "prefilter_gate_vector.inc"
 
 static bool runs_here(void)
 {

@@ -57,7 +57,7 @@ static inline __attribute__((always_inline)) void block_read(const struct tables
 	groups[1] |= (uint64_t)_mm512_testn_epi32_mask(out, _mm512_set1_epi8(GATE_LINE)) << 16 * i;
 }
 
-#include "prefilter_gate_vector.h"
+#include "prefilter_gate_vector.inc"
 
 static bool runs_here(void)
 {

@@ -20,23 +20,23 @@ until [ -s "$rendered/paths.env" ]; do
 done
 set -a
 . "$rendered/paths.env"
-SLAPENIR_HOME=$home
-SLAPENIR_RUN=$run
-SLAPENIR_DIAL=$run
-SLAPENIR_RENDERED=$rendered
-SLAPENIR_MODULE=/usr/lib/slapenir/slapenir_filter.so
-SLAPENIR_LISTEN=${SLAPENIR_LISTEN:-0.0.0.0:443}
-SLAPENIR_PROXY_CERT=$run/tls/haproxy.pem
-SLAPENIR_SPOP_CERT=$run/tls/haproxy.pem
-SLAPENIR_STACK_CA=$CA_ROOT
-SLAPENIR_AGENT_CA=$CA_ROOT
-SLAPENIR_AGENT_CRL=${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}
-SLAPENIR_AGENT_REVOKED=${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}
 set +a
+export SLAPENIR_HOME="$home"
+export SLAPENIR_RUN="$run"
+export SLAPENIR_DIAL="$run"
+export SLAPENIR_RENDERED="$rendered"
+export SLAPENIR_MODULE="/usr/lib/slapenir/slapenir_filter.so"
+export SLAPENIR_LISTEN="${SLAPENIR_LISTEN:-0.0.0.0:443}"
+export SLAPENIR_PROXY_CERT="$run/tls/haproxy.pem"
+export SLAPENIR_SPOP_CERT="$run/tls/haproxy.pem"
+export SLAPENIR_STACK_CA="$CA_ROOT"
+export SLAPENIR_AGENT_CA="$CA_ROOT"
+export SLAPENIR_AGENT_CRL="${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}"
+export SLAPENIR_AGENT_REVOKED="${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}"
 # What is rendered anew, daily and after a change of policy, is taken by a hitless reload of this very process.
 touch "$run/rendered"
 while sleep "${RENDERED_POLL_SECONDS:-30}"; do
-	if [ "$rendered/crt-list" -nt "$run/rendered" ]; then
+	if [ -n "$(find "$rendered/crt-list" -newer "$run/rendered")" ]; then
 		touch "$run/rendered"
 		kill -USR2 $$
 	fi

@@ -45,7 +45,7 @@ headers() {
 }
 
 licences() {
-	sources '*.c' '*.h' '*.sh' '*.py' '*.lua' '*.cfg' '*.js' '*.mk' Makefile .ci/run .ci/deps | while read -r f; do
+	sources '*.c' '*.h' '*.inc' '*.sh' '*.py' '*.lua' '*.cfg' '*.js' '*.mk' Makefile .ci/run .ci/deps | while read -r f; do
 		[ -s "$f" ] || continue
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || echo "$f:1: no SPDX line in the first three"
 	done
