@@ -95,7 +95,7 @@ int body_kind_of(struct body_kind *k, struct span fields)
 	while ((more = head_next_field(&f, &fields)) == 1) {
 		if (span_is(f.name, "content-type"))
 			take_content_type(k, f.value);
-		else if (span_is(f.name, "content-encoding") || span_is(f.name, "grpc-encoding"))
+		else if (span_is(f.name, "content-encoding") || span_is(f.name, "grpc-encoding") || span_is(f.name, "connect-content-encoding"))
 			k->encoded |= names_encoding(f.value);
 		else if (span_is(f.name, "content-length"))
 			k->has_length = true;

@@ -197,7 +197,7 @@ void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct 
 /* Fields whose presence asks for a verdict on this very head, whatever the bytes. */
 static bool always_judged(struct span name, struct span value)
 {
-	if (span_is(name, "content-encoding") || span_is(name, "content-range"))
+	if (span_is(name, "content-encoding") || span_is(name, "grpc-encoding") || span_is(name, "content-range"))
 		return true;
 	/* framed messages are held and released by their frames, which only the agent reads */
 	return span_is(name, "content-type") && value.len >= 16 && strncasecmp((const char *)value.p, "application/grpc", 16) == 0;

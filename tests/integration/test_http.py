@@ -170,6 +170,19 @@ class Hygiene(GatewayTest):
         self.gateway.get("api.example.test", "/echo", [("Accept-Encoding", "br, gzip, zstd")])
         self.assertIn(self.upstream.last("/echo").get("accept-encoding"), (None, "identity", ""))
 
+    def test_grpc_is_asked_for_clear_text(self):
+        self.gateway.get("api.example.test", "/echo", [("gRPC-Accept-Encoding", "identity,deflate,gzip"), ("Connect-Accept-Encoding", "gzip")])
+        self.assertEqual(self.upstream.last("/echo").get("grpc-accept-encoding"), "identity")
+        self.assertIsNone(self.upstream.last("/echo").get("connect-accept-encoding"))
+        self.gateway.get("api.example.test", "/echo")
+        self.assertIsNone(self.upstream.last("/echo").get("grpc-accept-encoding"))
+
+    def test_compressed_grpc_is_refused(self):
+        for name in ("gRPC-Encoding", "Connect-Content-Encoding"):
+            for kind in ("application/grpc", "text/plain"):
+                with self.subTest((name, kind)):
+                    self.refused(Reply(b"\1\0\0\0\4abcd", headers=[("Content-Type", kind), (name, "gzip")]), "encoding_refused")
+
     def test_response_headers_that_move_or_tell_are_dropped(self):
         headers = [("Alt-Svc", 'h3=":443"'), ("Accept-Ranges", "bytes"), ("Content-MD5", "x"), ("Digest", "x"), ("Content-Digest", "x"), ("Repr-Digest", "x"),
                    ("X-Debug-Token", "x"), ("Server-Timing", "x"), ("X-Kept", "yes")]

@@ -46,7 +46,7 @@ static void encodings__but_identity__are_encoded(void **state)
 	static const struct { const char *name, *value; bool encoded; } cases[] = {
 		{"content-encoding", "gzip", true}, {"content-encoding", "identity", false}, {"content-encoding", " Identity ,", false},
 		{"content-encoding", "identity, br", true}, {"content-encoding", "", false}, {"content-encoding", "identityx", true},
-		{"grpc-encoding", "gzip", true}, {"grpc-encoding", "identity", false}, {"accept-encoding", "gzip", false},
+		{"grpc-encoding", "gzip", true}, {"grpc-encoding", "identity", false}, {"connect-content-encoding", "gzip", true}, {"accept-encoding", "gzip", false},
 	};
 
 	(void)state;
