@@ -133,6 +133,9 @@ struct span flow_var(struct stream *s, const char *name);
 
 /* --- head.c: heads and trailers in HTX --- */
 int head_serialize(struct buf *out, struct htx *htx, int dir);
+/* Free of control characters in values, which HAProxy 2.6 lets pass and other parsers may end a value at. */
+bool head_is_clean(struct htx *htx, int dir);
+bool trailers_are_clean(struct htx *htx, struct htx_blk *first, int dir);
 int trailers_serialize(struct buf *out, struct htx *htx, struct htx_blk *first);
 /* -1: no room, or an edit that makes no sense. `credential` is set when the value of `authorization` was replaced. */
 int head_apply(struct htx *htx, const struct answer *a, bool *credential);
@@ -167,6 +170,7 @@ size_t body_size(const struct htx *htx);                               /* DATA i
 /* While nothing of an answer has left the client gets it; else both sides see that what they have is not the whole. Returns
  * what the callback is to return. */
 int refuse(struct stream *s, struct flow *flow, int dir, const struct refusal_body *why);
+/* REFUSAL_NONE: a malformed message, 400 or 502 without a code as from HAProxy's own parser. */
 int refuse_code(struct stream *s, struct flow *flow, int dir, enum refusal_code code);
 
 /* --- shapes.c: what may be judged here --- */

@@ -110,6 +110,41 @@ int trailers_serialize(struct buf *out, struct htx *htx, struct htx_blk *first)
 	return ret;
 }
 
+/* Of a request nothing but tabs; upstreams are allowed what no client takes for the end of a value. */
+static bool is_refused_byte(unsigned char c, int dir)
+{
+	if (dir == RES)
+		return c == '\0' || c == '\r' || c == '\n';
+	return (c < ' ' && c != '\t') || c == 0x7f;
+}
+
+static bool is_clean_value(struct ist v, int dir)
+{
+	bool refused = false;
+
+	for (size_t i = 0; i < v.len; i++)
+		refused |= is_refused_byte((unsigned char)v.ptr[i], dir);
+	return !refused;
+}
+
+bool trailers_are_clean(struct htx *htx, struct htx_blk *first, int dir)
+{
+	for (; first; first = next_of_type(htx, first, HTX_BLK_TLR))
+		if (!is_clean_value(htx_get_blk_value(htx, first), dir))
+			return false;
+	return true;
+}
+
+bool head_is_clean(struct htx *htx, int dir)
+{
+	struct htx_blk *blk;
+
+	for (blk = first_field(htx); blk; blk = next_field(htx, blk))
+		if (!is_clean_value(htx_get_blk_value(htx, blk), dir))
+			return false;
+	return true;
+}
+
 /* The agent is trusted with values, yet a byte that ends a field early would be another field. */
 static bool well_formed(const struct edit *e)
 {

@@ -329,6 +329,8 @@ static enum go finish(struct window *w, const struct view *v)
 	}
 	if (!v->trailers)
 		return mark_end(w);
+	if (!trailers_are_clean(htx_of(w), v->next, w->dir))
+		return stop_with(w, REFUSAL_NONE);
 	if (trailers_serialize(&trailers, htx_of(w), v->next) < 0 || ask_room(side, trailers.len) < 0) {
 		buf_deinit(&trailers);
 		return stop_with(w, REFUSAL_TOO_LARGE);
@@ -498,6 +500,8 @@ static enum go start(struct window *w)
 	if (txn->meth == HTTP_METH_CONNECT || (w->dir == REQ && (w->msg->flags & HTTP_MSGF_CONN_UPG)) ||
 	    (w->dir == RES && txn->status == 101))
 		return stop_with(w, REFUSAL_UPGRADE_REFUSED);
+	if (!head_is_clean(htx, w->dir))
+		return stop_with(w, REFUSAL_NONE);
 	if (w->dir == RES && head_standard_reason(htx) < 0)
 		return stop_with(w, REFUSAL_TOO_LARGE);
 	if (w->dir == REQ && head_remove(htx, "expect"))

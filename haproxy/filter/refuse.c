@@ -24,10 +24,10 @@ static int reply(struct stream *s, const struct refusal_body *why)
 	if (!sl)
 		goto fail;
 	sl->info.res.status = (uint16_t)why->status;
-	if (!htx_add_header(htx, ist("content-type"), ist("application/json")) ||
+	if ((why->json.len && !htx_add_header(htx, ist("content-type"), ist("application/json"))) ||
 	    !htx_add_header(htx, ist("content-length"), ist(length)) ||
 	    !htx_add_header(htx, ist("cache-control"), ist("no-store")) ||
-	    !htx_add_header(htx, ist("x-slapenir-code"), ist2((const char *)why->code.p, why->code.len)) ||
+	    (why->code.len && !htx_add_header(htx, ist("x-slapenir-code"), ist2((const char *)why->code.p, why->code.len))) ||
 	    !htx_add_endof(htx, HTX_BLK_EOH) ||
 	    (why->json.len && !htx_add_data_atonce(htx, ist2((const char *)why->json.p, why->json.len))))
 		goto fail;
@@ -75,8 +75,10 @@ int refuse_code(struct stream *s, struct flow *flow, int dir, enum refusal_code 
 	struct refusal_body why = {.status = r->status, .code = span_str(r->code)};
 	int ret;
 
+	if (code == REFUSAL_NONE)
+		why.status = dir == REQ ? 400 : 502;
 	/* without memory the client still gets the status and the code */
-	if (refusal_json(&json, code, NULL, NULL) == 0)
+	else if (refusal_json(&json, code, NULL, NULL) == 0)
 		why.json = buf_span(&json);
 	ret = refuse(s, flow, dir, &why);
 	buf_deinit(&json);

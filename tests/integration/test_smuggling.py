@@ -91,6 +91,61 @@ class Smuggling(GatewayTest):
                     self.assertNotIn(b"\r", request.head.replace(b"\r\n", b""))
                     self.assertNotIn(b"\n", request.head.replace(b"\r\n", b""))
 
+    def test_control_characters_in_values_are_refused(self):
+        for byte in (b"\0", b"\x01", b"\x0b", b"\x1b", b"\x7f"):
+            for value in (byte, b"a" + byte + b"b", b"a" + byte):
+                with self.subTest(value):
+                    self.assertRefused(b"GET /echo HTTP/1.1\r\n" + HOST + b"X: " + value + b"\r\n\r\n")
+        self.assertEqual(self.send(b"GET /echo HTTP/1.1\r\n" + HOST + b"X: a\tb\xe9\r\n\r\n")[0], [200])
+        self.assertEqual(self.upstream.seen[-1].get("x"), "a\tb\xe9")
+
+    def test_control_characters_in_trailers_never_reach_the_upstream(self):
+        self.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Up: a\0b\r\n\r\n")
+        self.assertFalse([r for r in self.upstream.seen if r.done])
+
+    def test_control_characters_in_a_path_of_h2(self):
+        for path in (b"/echo HTTP/1.1", b"/echo\x01", b"/echo\x7f", b"/echo\t"):
+            with self.subTest(path):
+                self.upstream.seen.clear()
+                self.assertNotEqual(self.send_h2(path), b"200")
+                self.assertEqual(self.upstream.seen, [])
+        self.assertEqual(self.send_h2(b"/echo"), b"200")
+
+    def send_h2(self, path):
+        """The :status of a GET whose path is these very bytes, None when there was no answer."""
+        def field(name, value):  # a literal, not indexed, not Huffman-coded
+            return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+        def frame(kind, flags, stream, payload):
+            return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+        head = b"".join(field(n, v) for n, v in ((b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"api.example.test"), (b":path", path)))
+        conn = self.gateway.tunnel("api.example.test", alpn=["h2"], timeout=10)
+        try:
+            conn.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 5, 1, head))
+            data = b""
+            while True:
+                while len(data) < 9 or len(data) < 9 + int.from_bytes(data[:3], "big"):
+                    piece = conn.recv()
+                    if not piece:
+                        return None
+                    data += piece
+                length, kind, payload = int.from_bytes(data[:3], "big"), data[3], data[9:]
+                if kind == 1:  # HEADERS: :status is a static entry, or a literal of three digits
+                    static = {0x88: b"200", 0x8c: b"400", 0x8d: b"404", 0x8e: b"500"}
+                    return static.get(payload[0]) or payload[2:5]
+                if kind in (3, 7):  # RST_STREAM, GOAWAY
+                    return None
+                data = data[9 + length:]
+        except OSError:
+            return None
+        finally:
+            conn.close()
+
+    def test_response_with_a_control_character_that_ends_values_is_refused(self):
+        self.upstream.replies["nul"] = harness.Reply(b"x", headers=[("X-A", "a\0b")])
+        self.assertEqual(self.send(b"GET /reply/nul HTTP/1.1\r\n" + HOST + b"\r\n")[0], [502])
+
     def test_absolute_form_against_host(self):
         statuses, data = self.send(b"GET https://open.example.test/echo HTTP/1.1\r\n" + HOST + b"\r\n")
         self.assertGreaterEqual(statuses[0], 400, data)
