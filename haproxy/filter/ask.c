@@ -35,11 +35,8 @@ static struct channel *channel_of(struct stream *s, int dir)
 
 static void set_timer(struct stream *s, int dir, int tick)
 {
-	struct channel *chn = channel_of(s, dir);
-
 	/* `timeout processing` of SPOE is lost after a stream's first exchange before 3.0: this is our own */
-	chn->analyse_exp = tick;
-	chn->flags &= ~CF_ANA_TIMEOUT;
+	compat_set_timer(channel_of(s, dir), tick);
 }
 
 static bool read_var(struct stream *s, int dir, const char *name, struct sample *smp)

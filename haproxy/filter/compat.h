@@ -6,6 +6,10 @@
 #ifndef SLAPENIR_COMPAT_H
 #define SLAPENIR_COMPAT_H
 
+#if SLAPENIR_HAPROXY < 20600 || SLAPENIR_HAPROXY >= 20700
+#error "the filter was tried with HAProxy 2.6 alone: install that, or name its binary by HAPROXY="
+#endif
+
 #include <stdbool.h>
 
 #include <haproxy/api.h>
@@ -27,10 +31,8 @@
 #include <haproxy/ticks.h>
 #include <haproxy/tools.h>
 #include <haproxy/vars.h>
-#if SLAPENIR_HAPROXY >= 20600
 #include <haproxy/sc_strm.h>
 #include <haproxy/stconn.h>
-#endif
 
 extern char haproxy_version[];
 struct action_kw *action_http_req_custom(const char *kw);
@@ -54,6 +56,16 @@ static inline bool compat_input_closed(struct channel *chn)
 #endif
 }
 
+/* The consumer takes nothing more. */
+static inline bool compat_output_closed(struct channel *chn)
+{
+#ifdef CF_SHUTW
+	return chn->flags & CF_SHUTW;
+#else
+	return chn_cons(chn)->flags & SC_FL_SHUT_DONE;
+#endif
+}
+
 static inline bool compat_input_failed(struct channel *chn)
 {
 #ifdef CF_READ_ERROR
@@ -73,6 +85,15 @@ static inline void compat_stop_input(struct channel *chn)
 #endif
 }
 
+/* When the stream is woken for this channel, whatever else happens. */
+static inline void compat_set_timer(struct channel *chn, int tick)
+{
+	chn->analyse_exp = tick;
+#ifdef CF_ANA_TIMEOUT
+	chn->flags &= ~CF_ANA_TIMEOUT;
+#endif
+}
+
 /* What is marked for output goes out now. HAProxy would hold it up to 200 ms (MSG_MORE), because where a filter works
  * on the data more is always to be expected: the end of SSE. */
 static inline void compat_send_now(struct channel *chn)
@@ -80,7 +101,7 @@ static inline void compat_send_now(struct channel *chn)
 #ifdef CF_SEND_DONTWAIT
 	chn->flags |= CF_SEND_DONTWAIT;
 #else
-	chn_prod(chn)->flags |= SC_FL_SND_ASAP;
+	chn_cons(chn)->flags |= SC_FL_SND_ASAP;
 #endif
 }
 

@@ -82,9 +82,9 @@ static int tcp_payload(struct stream *s, struct filter *f, struct channel *chn, 
 	return len ? -1 : 0;
 }
 
-static const char *how_it_ended(const struct stream *s, const struct side *side, int dir)
+static const char *how_it_ended(struct stream *s, const struct side *side, int dir)
 {
-	const struct channel *chn = dir == REQ ? &s->req : &s->res;
+	struct channel *chn = dir == REQ ? &s->req : &s->res;
 
 	if (side->complete)
 		return "complete";
@@ -94,7 +94,7 @@ static const char *how_it_ended(const struct stream *s, const struct side *side,
 		return "timeout";
 	if (side->input_ended)
 		return dir == REQ ? "client_abort" : "server_abort";
-	if (chn->flags & CF_SHUTW)
+	if (compat_output_closed(chn))
 		return dir == REQ ? "server_abort" : "client_abort";
 	return "cut";
 }

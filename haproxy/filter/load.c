@@ -14,11 +14,6 @@ extern const char *lua_pushstring(struct lua_State *L, const char *s);
 
 int slapenir_filter_open(struct lua_State *L);
 
-#if SLAPENIR_HAPROXY >= 20600 && SLAPENIR_HAPROXY < 30600
-#else
-#error "the filter was never tried with this version of HAProxy"
-#endif
-
 /* Is `running` the version that this module was compiled for? What follows the number must not make it another version: a
  * revision of the distribution may follow, another number may not. */
 static bool same_version(const char *running, const char *built)
