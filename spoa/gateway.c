@@ -322,7 +322,7 @@ int gateway_reload(const char *policy, const char *state, struct report *r)
 
 	if (!p)
 		return -1;
-	if (find_paths(&paths, state, r) == 0 && render_stage(p, state, r) == 0 && check_staged(&paths, r) == 0 &&
+	if (find_paths(&paths, state, r) == 0 && render_stage(p, state, false, r) == 0 && check_staged(&paths, r) == 0 &&
 	    find_diff(&d, &paths, r) == 0 && tell_revoked(&paths, r) == 0 && render_commit(state, r) == 0)
 		/* also when a new worker is needed: the old one takes connections until that one is there */
 		rc = tell_runtime(&paths, &d) == 0 && !d.config ? 0 : tell_master(&paths, r);

@@ -435,21 +435,27 @@ static int find_paths(struct master *m)
 	return 0;
 }
 
-static int make_dir(const char *path, mode_t mode, struct sandbox_user owner, bool group_only)
+/* HAProxy's group may look in; only we make something there. */
+static int make_dir(const char *path, gid_t group)
 {
-	if (mkdir(path, mode) < 0)
-		return errno == EEXIST ? 0 : -1;
-	return owner.uid == (uid_t)-1 ? 0 : chown(path, group_only ? (uid_t)-1 : owner.uid, owner.gid);
+	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
+		log_error("%s: cannot be made: %m", path);
+		return -1;
+	}
+	if (group != (gid_t)-1 && (chown(path, (uid_t)-1, group) < 0 || chmod(path, 0750) < 0)) {
+		log_error("%s: cannot be given to HAProxy's group: %m", path);
+		return -1;
+	}
+	return 0;
 }
 
 static int make_dirs(struct master *m)
 {
-	if (state_create(m->o->state) < 0 || find_paths(m) < 0 || make_dir(m->path.run, 0700, m->haproxy_user, false) < 0 ||
-	    make_dir(m->path.haproxy, 0750, m->haproxy_user, true) < 0) {
+	if (state_create(m->o->state) < 0 || find_paths(m) < 0) {
 		log_error("%s: %m", m->o->state);
 		return -1;
 	}
-	return 0;
+	return make_dir(m->path.run, m->haproxy_user.gid) < 0 || make_dir(m->path.haproxy, m->haproxy_user.gid) < 0 ? -1 : 0;
 }
 
 static int open_sockets(struct master *m, int *control_fd, int *log_fd)

@@ -399,7 +399,7 @@ static int stage_paths(struct render *c)
 }
 
 /* HAProxy's group may enter the directory: the filter reads the shapes there. */
-static int open_stage(struct render *c)
+static int open_stage(struct render *c, bool group_reads)
 {
 	const struct group *g = geteuid() == 0 ? getgrnam("haproxy") : NULL;
 
@@ -408,12 +408,13 @@ static int open_stage(struct render *c)
 		             strerror(errno));
 		return -1;
 	}
-	if (fchmod(c->stage.dir, 0750) < 0 || (g && fchown(c->stage.dir, (uid_t)-1, g->gr_gid) < 0))
+	if (fchmod(c->stage.dir, 0750) < 0 || (g && fchown(c->stage.dir, (uid_t)-1, g->gr_gid) < 0) ||
+	    (g && group_reads && stage_share(&c->stage, g->gr_gid, subdirs) < 0))
 		return fail(c, ".", "cannot be given to HAProxy's group");
 	return 0;
 }
 
-int render_stage(const struct policy *p, const char *state, struct report *r)
+int render_stage(const struct policy *p, const char *state, bool group_reads, struct report *r)
 {
 	struct render *c = calloc(1, sizeof(*c));
 	unsigned i;
@@ -429,7 +430,7 @@ int render_stage(const struct policy *p, const char *state, struct report *r)
 		report_error(r, state, 0, "is not usable as state directory (%s); give --state a shorter path", strerror(errno));
 		goto out;
 	}
-	if (open_stage(c) < 0)
+	if (open_stage(c, group_reads) < 0)
 		goto out;
 	if (stage_hosts_map(c) == 0 && stage_hosts_cfg(c) == 0 && stage_leaves(c) == 0 && stage_refusals(c) == 0 &&
 	    stage_own_addresses(c) == 0 && stage_limits(c) == 0 && stage_paths(c) == 0)

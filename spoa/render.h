@@ -18,8 +18,9 @@
 
 #include "policy.h"
 
-/* Writes STATE/haproxy/next, complete but for good leaves, which are linked from where they are. -1: reasons in the report. */
-int render_stage(const struct policy *p, const char *state, struct report *r) __attribute__((warn_unused_result));
+/* Writes STATE/haproxy/next, complete but for good leaves, which are linked from where they are. group_reads: for a HAProxy that is
+ * not started by root, its group may read all of it, keys of leaves included. -1: reasons in the report. */
+int render_stage(const struct policy *p, const char *state, bool group_reads, struct report *r) __attribute__((warn_unused_result));
 
 /* Moves what was staged into place. */
 int render_commit(const char *state, struct report *r) __attribute__((warn_unused_result));

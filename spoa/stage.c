@@ -47,6 +47,7 @@ static int open_dir_at(int at, const char *name)
 int stage_open(struct stage *s, const char *dir, unsigned mode, const char *const *subdirs, bool clean)
 {
 	s->next = -1;
+	s->group = (gid_t)-1;
 	if (clean && mkdir(dir, mode) < 0 && errno != EEXIST)
 		return -1;
 	s->dir = open_dir_at(AT_FDCWD, dir);
@@ -66,6 +67,20 @@ err:
 	return -1;
 }
 
+static int share(const struct stage *s, const char *name, mode_t mode)
+{
+	return fchownat(s->next, name, (uid_t)-1, s->group, 0) < 0 || fchmodat(s->next, name, mode, 0) < 0 ? -1 : 0;
+}
+
+int stage_share(struct stage *s, gid_t group, const char *const *subdirs)
+{
+	s->group = group;
+	for (; *subdirs; subdirs++)
+		if (share(s, *subdirs, 0750) < 0)
+			return -1;
+	return 0;
+}
+
 void stage_close(struct stage *s)
 {
 	int saved = errno;
@@ -83,6 +98,10 @@ int stage_write(const struct stage *s, const char *name, struct span text)
 
 	if (fd < 0)
 		return -1;
+	if (s->group != (gid_t)-1 && share(s, name, 0640) < 0) {
+		close(fd);
+		return -1;
+	}
 	while (text.len) {
 		n = write(fd, text.p, text.len);
 		if (n < 0 && errno == EINTR)
@@ -98,7 +117,9 @@ int stage_write(const struct stage *s, const char *name, struct span text)
 
 int stage_keep(const struct stage *s, const char *name)
 {
-	return linkat(s->dir, name, s->next, name, 0);
+	if (linkat(s->dir, name, s->next, name, 0) < 0)
+		return -1;
+	return s->group == (gid_t)-1 ? 0 : share(s, name, 0640);
 }
 
 int stage_slurp(int at, const char *name, struct buf *out)

@@ -6,12 +6,14 @@
 #define SLAPENIR_STAGE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "buf.h"
 
 struct stage {
-	int dir;  /* DIR */
-	int next; /* DIR/next */
+	int dir;     /* DIR */
+	int next;    /* DIR/next */
+	gid_t group; /* reads what is written, too; (gid_t)-1: nobody but the owner does */
 };
 
 /* Opens DIR (made with `mode` if absent); with `clean`, DIR/next is emptied and given the sub-directories named (NULL ends the
@@ -19,6 +21,9 @@ struct stage {
 int stage_open(struct stage *s, const char *dir, unsigned mode, const char *const *subdirs, bool clean)
 	__attribute__((warn_unused_result));
 void stage_close(struct stage *s);
+
+/* From here on `group` may read what is written, in these sub-directories too. -1: errno. */
+int stage_share(struct stage *s, gid_t group, const char *const *subdirs) __attribute__((warn_unused_result));
 
 /* All return -1 with errno. Names are relative, at most one level deep. */
 int stage_write(const struct stage *s, const char *name, struct span text) __attribute__((warn_unused_result));

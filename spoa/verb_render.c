@@ -12,7 +12,7 @@
 #include "state.h"
 #include "verbs.h"
 
-static int render(const char *file, const char *state, const char *key_file, struct report *r)
+static int render(const char *file, const char *state, const char *key_file, bool group_reads, struct report *r)
 {
 	struct policy_options o = {.file = file};
 	uint8_t key[KEY_BYTES];
@@ -26,17 +26,19 @@ static int render(const char *file, const char *state, const char *key_file, str
 	OPENSSL_cleanse(key, sizeof(key));
 	if (!p)
 		return -1;
-	rc = render_stage(p, state, r) == 0 && render_commit(state, r) == 0 ? 0 : -1;
+	rc = render_stage(p, state, group_reads, r) == 0 && render_commit(state, r) == 0 ? 0 : -1;
 	policy_free(p);
 	return rc;
 }
 
 int verb_render(int argc, char **argv)
 {
-	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"key", required_argument, NULL, 'k'}, {0}};
+	static const struct option options[] = {
+		{"state", required_argument, NULL, 's'}, {"key", required_argument, NULL, 'k'}, {"group-reads", no_argument, NULL, 'g'}, {0}};
 	const char *state_option = NULL, *key_file = NULL;
 	struct report r = {0};
 	char state[PATH_MAX];
+	bool group_reads = false;
 	int opt, rc;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -44,18 +46,20 @@ int verb_render(int argc, char **argv)
 			state_option = optarg;
 		else if (opt == 'k')
 			key_file = optarg;
+		else if (opt == 'g')
+			group_reads = true;
 		else
 			return 2;
 	}
 	if (argc - optind != 1) {
-		fprintf(stderr, "usage: slapenir render POLICY --state DIR [--key FILE]\n");
+		fprintf(stderr, "usage: slapenir render POLICY --state DIR [--key FILE] [--group-reads]\n");
 		return 2;
 	}
 	if (state_default(state, sizeof(state), state_option) < 0) {
 		fprintf(stderr, "slapenir render: no usable state directory; give --state DIR\n");
 		return 1;
 	}
-	rc = render(argv[optind], state, key_file, &r);
+	rc = render(argv[optind], state, key_file, group_reads, &r);
 	report_print(&r, stderr);
 	report_deinit(&r);
 	return rc == 0 ? 0 : 1;

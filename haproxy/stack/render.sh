@@ -9,8 +9,8 @@ umask 077
 state=${SLAPENIR_STATE:-/var/lib/slapenir}
 policy=${POLICY:-/run/secrets/policy.yaml}
 
-slapenir render "$policy" --state "$state"
+slapenir render "$policy" --state "$state" --group-reads
 touch "$state/haproxy/.rendered"
 while sleep 86400 & wait $!; do
-	slapenir render "$policy" --state "$state" || echo "render.sh: the new rendering failed; the old one stays" >&2
+	slapenir render "$policy" --state "$state" --group-reads || echo "render.sh: the new rendering failed; the old one stays" >&2
 done

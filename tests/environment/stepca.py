@@ -40,7 +40,7 @@ class StepCA:
         self.directory, self.port, self.password = directory, port, password
         self.url = f"https://localhost:{port}"
         self.root = directory / "root.crt"
-        self.log = open(directory / "log", "wb")
+        self.log = open(directory / "log", "ab")
         self.process = subprocess.Popen([program, "--password-file", password, directory / "ca.json"], stdout=self.log, stderr=self.log)
 
     def wait(self, seconds=20):
@@ -52,6 +52,7 @@ class StepCA:
         raise RuntimeError("step-ca does not serve: " + (self.directory / "log").read_text()[-500:])
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
         self.log.close()

@@ -39,8 +39,8 @@ class Scripts(unittest.TestCase):
         cls.dir.chmod(0o755)
         cls.tree = scripts.Tree(cls.dir)
         BUILD.mkdir(parents=True, exist_ok=True)
-        program = stepca.build(BUILD)
-        if program is None:
+        cls.program = stepca.build(BUILD)
+        if cls.program is None:
             raise unittest.SkipTest("step-ca cannot be built: install golang-github-smallstep-certificates-dev and golang-go")
         cls.password = cls.dir / "password"
         cls.password.write_text("correct horse battery staple\n")
@@ -50,7 +50,7 @@ class Scripts(unittest.TestCase):
                                        STEP_LISTEN=f"127.0.0.1:{cls.port}", STEP_MIN_DURATION="1s")
         if cls.initialised.returncode:
             raise RuntimeError(cls.initialised.stderr)
-        cls.ca = stepca.StepCA(program, cls.ca_dir, cls.port, cls.password)
+        cls.ca = stepca.StepCA(cls.program, cls.ca_dir, cls.port, cls.password)
         cls.addClassCleanup(cls.ca.stop)
         cls.ca.wait()
 
@@ -120,6 +120,16 @@ class Scripts(unittest.TestCase):
         self.assertNotEqual(said.returncode, 0)
         self.assertEqual((out / "twice.crt").read_bytes(), before)
         self.assertEqual(list(out.glob(".cert.*")), [], "the work directory is left behind")
+
+    def test_obtain__with_a_token_made_before_the_ca_started__works_once(self):
+        token = self.token("early")
+        time.sleep(2)  # the CA's clock for tokens has whole seconds
+        self.ca.stop()
+        type(self).ca = stepca.StepCA(self.program, self.ca_dir, self.port, self.password)
+        type(self).addClassCleanup(self.ca.stop)
+        self.ca.wait()
+        self.assertEqual(self.cert("obtain", self.dir / "early", "early", TOKEN_FILE=token).returncode, 0)
+        self.assertNotEqual(self.cert("obtain", self.dir / "early", "early", TOKEN_FILE=token).returncode, 0)
 
     def test_obtain__for_another_name_than_the_token__is_refused(self):
         said = self.cert("obtain", self.dir / "other", "agent-9", TOKEN_FILE=self.token("agent-8"))

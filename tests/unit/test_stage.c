@@ -75,6 +75,37 @@ static void stage__written__leaves_what_is_there_until_moved(void **state)
 	stage_close(&s);
 }
 
+static void expect_mode(const char *name, mode_t mode)
+{
+	char path[4200];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, mode);
+}
+
+static void stage__shared__the_group_reads_and_only_then(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_write(&s, "map", span_str("x")), 0);
+	expect_mode("next/map", 0600);
+	expect_mode("next/leaves", 0700);
+	assert_int_equal(stage_share(&s, getgid(), subdirs), 0);
+	assert_int_equal(stage_write(&s, "map", span_str("x")), 0);
+	assert_int_equal(stage_write(&s, "leaves/a", span_str("x")), 0);
+	write_file("kept", "old");
+	assert_int_equal(stage_keep(&s, "kept"), 0);
+	expect_mode("next/kept", 0640);
+	expect_mode("next/map", 0640);
+	expect_mode("next/leaves", 0750);
+	expect_mode("next/leaves/a", 0640);
+	stage_close(&s);
+}
+
 static void stage__same_bytes__do_not_differ(void **state)
 {
 	struct stage s;
@@ -152,6 +183,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stage__same_bytes__do_not_differ, fresh, clean),
 		cmocka_unit_test_setup_teardown(stage_undo__after_moves__gives_files_and_directories_back, fresh, clean),
 		cmocka_unit_test_setup_teardown(stage_keep__of_a_file__outlives_the_move_of_its_directory, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage__shared__the_group_reads_and_only_then, fresh, clean),
 		cmocka_unit_test_setup_teardown(stage_open__over_leftovers__empties_them, fresh, clean),
 	};
 
