@@ -52,7 +52,7 @@ int audit_event_decode(struct audit_event *e, struct span bytes) __attribute__((
 /* --- master --- */
 
 /* Records of requests that have not ended, by id. A request's line is written when every direction that had an exchange has
- * ended; one without END for 60 s is written with `end: lost`, and what still comes for it makes a second line with the same id.
+ * ended; one without END for 60 s is written with `end: lost`, and what still comes for it, its END too, makes a second line with the same id.
  * Requests without hit, refusal or note make no line.
  *
  * Times are milliseconds since 1970. write_line gets one JSON object and its newline; when it returns -1 the line is lost, so it

@@ -7,7 +7,7 @@
 enum {
 	BUCKETS = 4096,
 	LOST_MS = 60 * 1000,        /* of silence, without END */
-	FORGET_MS = 10 * 60 * 1000, /* a line was written, END may still come */
+	FORGET_MS = 3600 * 1000,    /* a line was written, END may still come */
 	CLOSED_MS = 5 * 1000,       /* longer than all tries of one exchange */
 	OPEN_MAX = 1 << 16,
 };
@@ -52,14 +52,15 @@ static void drop(struct audit_ledger *l, struct record **at)
 	free(r);
 }
 
-static void write_record(struct audit_ledger *l, struct record *r, const char *end)
+/* lost: its end is not known. */
+static void write_record(struct audit_ledger *l, struct record *r, bool lost)
 {
 	if (!record_has_news(r))
 		return;
-	if (record_format(&l->line, r, end) == 0 && l->write_line(l->ctx, buf_span(&l->line)) == 0)
+	if (record_format(&l->line, r, lost ? "lost" : r->end) == 0 && l->write_line(l->ctx, buf_span(&l->line)) == 0)
 		l->figures.lines++;
 	buf_reset(&l->line);
-	record_said(r);
+	record_said(r, lost);
 }
 
 static bool is_over(struct audit_ledger *l, struct record *r, uint64_t now_ms)
@@ -70,7 +71,7 @@ static bool is_over(struct audit_ledger *l, struct record *r, uint64_t now_ms)
 		return silent >= CLOSED_MS;
 	if (r->stage != RECORD_OPEN || silent < LOST_MS)
 		return false;
-	write_record(l, r, "lost");
+	write_record(l, r, true);
 	return !r->written || silent >= FORGET_MS;
 }
 
@@ -144,7 +145,7 @@ size_t audit_ledger_settle(struct audit_ledger *l)
 		}
 		*at = r->ended_next;
 		r->stage = RECORD_CLOSED;
-		write_record(l, r, r->end);
+		write_record(l, r, false);
 		if (!r->written)
 			drop(l, find(l, r->id));
 	}
@@ -220,7 +221,7 @@ int audit_ledger_take_log(struct audit_ledger *l, struct span json, uint64_t now
 	if (hex_id(e.id, line.id) == 0) /* an agent's refusal of the same request is the same line */
 		return audit_ledger_take(l, &e, now_ms);
 	rc = record_take(&r, &e) | record_keep(&r.client, line.client);
-	write_record(l, &r, r.end);
+	write_record(l, &r, false);
 	record_deinit(&r);
 	return rc ? -1 : 0;
 }
@@ -238,7 +239,7 @@ void audit_ledger_free(struct audit_ledger *l)
 		while (l->bucket[i]) {
 			struct record *r = l->bucket[i];
 
-			write_record(l, r, r->stage == RECORD_OPEN ? "lost" : r->end);
+			write_record(l, r, r->stage == RECORD_OPEN);
 			drop(l, &l->bucket[i]);
 		}
 	}

@@ -151,7 +151,7 @@ bool record_has_ended(const struct record *r)
 
 bool record_has_news(const struct record *r)
 {
-	if (r->code)
+	if (r->code || (r->lost && record_has_ended(r)))
 		return true;
 	for (size_t i = 0; i < r->counters_used; i++)
 		if (r->counters[i].count)
@@ -159,9 +159,10 @@ bool record_has_news(const struct record *r)
 	return false;
 }
 
-void record_said(struct record *r)
+void record_said(struct record *r, bool lost)
 {
 	r->written = true;
+	r->lost = lost;
 	for (size_t i = 0; i < r->counters_used; i++)
 		r->counters[i].count = 0;
 	free(r->code);

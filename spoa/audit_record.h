@@ -3,7 +3,7 @@
  * One request in the ledger: what its events add up to, and its line.
  *
  *   OPEN --- END or refusal ---> FRESH --- settle ---> RIPE --- settle: the line ---> CLOSED --- 5 s ---> gone
- *     \--- 60 s of silence: the line, `lost`; forgotten after 10 min of silence
+ *     \--- 60 s of silence: the line, `lost`; forgotten after an hour of silence; an END by then is another line
  *
  * A closed record stays for a while, because a retry after a worker's death repeats events that were counted already.
  */
@@ -35,6 +35,7 @@ struct record {
 	uint64_t first_ms, last_ms;
 	char *agent, *host, *method, *path, *client, *code, *end;
 	bool refused, written;
+	bool lost; /* the last line said so */
 	bool had[2], ended[2]; /* by direction: any event; END */
 	uint32_t newest[2];
 	enum record_stage stage;
@@ -59,8 +60,8 @@ bool record_has_news(const struct record *r);
 /* Appends the line; end may be NULL. -1: out of memory, out is unchanged. */
 int record_format(struct buf *out, const struct record *r, const char *end);
 
-/* What was said is said: counts go to zero, what was seen stays. */
-void record_said(struct record *r);
+/* What was said is said: counts go to zero, what was seen stays. A line that says `lost` is not the last word. */
+void record_said(struct record *r, bool lost);
 
 void record_deinit(struct record *r);
 

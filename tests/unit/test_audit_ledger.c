@@ -221,6 +221,32 @@ static void end__never_comes__closes_as_lost_after_60_s(void **state)
 	assert_true(has(f, "\"count\":3}") && !has(f, "rehydrated"));
 }
 
+/* A stream that is long and clean. */
+static void end__comes_after_the_record_was_lost__is_a_line(void **state)
+{
+	struct fixture *f = *state;
+
+	take_head(f, 1);
+	take_hit(f, 1, 0, 1, "API_KEY", 1);
+	take_hit(f, 1, 1, 1, "API_KEY", 1);
+	take_end(f, 1, 0);
+	for (unsigned s = 60; s < 3600; s += 60)
+		assert_int_equal(audit_ledger_tick(f->ledger, T0 + s * 1000), 0);
+	assert_int_equal(f->count, 1);
+	buf_reset(&f->lines);
+	take_end(f, 1, 1);
+	settle(f);
+	assert_int_equal(f->count, 2);
+	assert_true(has(f, "\"id\":\"000000000000000000000001\",\"agent\":\"agent-1\""));
+	assert_true(has(f, "\"secrets\":[],\"end\":\"complete\""));
+	/* and is said once */
+	take_end(f, 1, 1);
+	settle(f);
+	assert_int_equal(audit_ledger_tick(f->ledger, T0 + 7200 * 1000), 0);
+	assert_int_equal(f->count, 2);
+	assert_int_equal(audit_ledger_figures(f->ledger).open, 0);
+}
+
 static void refusal__repeated_by_a_retry__is_one_line(void **state)
 {
 	struct fixture *f = *state;
@@ -313,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(end__read_before_an_older_event__waits_for_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(end__of_the_request_while_the_response_is_open__does_not_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(end__never_comes__closes_as_lost_after_60_s, setup, teardown),
+		cmocka_unit_test_setup_teardown(end__comes_after_the_record_was_lost__is_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusal__repeated_by_a_retry__is_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(note__makes_a_line_with_its_code, setup, teardown),
 		cmocka_unit_test_setup_teardown(ledger__freed__writes_what_is_open, setup, teardown),
