@@ -163,6 +163,35 @@ static void encoded_body__of_a_response__is_refused(void **state)
 	assert_int_equal(answer(k, EXCHANGE_F_HEAD_REQUEST | EXCHANGE_F_BODYLESS | EXCHANGE_F_EOM, "content-encoding: gzip\n", ""), ANSWER_PASS);
 }
 
+/* An upstream that echoes what the agent sends can be made to say any length: the border of a message may stand anywhere in a secret. */
+static void grpc_answer__whose_lengths_lie__is_sanitized_across_them(void **state)
+{
+	struct kit *k = ready(state, made);
+	const size_t len = strlen(KEY);
+
+	for (size_t cut = 1; cut < len; cut++) {
+		char one[5 + sizeof(KEY)] = {0}, want[sizeof(one)] = {0};
+		struct span first = span_of(one, 5 + cut), rest;
+
+		one[4] = want[4] = (char)cut; /* a whole message, if one believes it */
+		memcpy(one + 5, KEY, len);
+		memcpy(want + 5, kit_fake(k, E_KEY), len);
+		kit_forget_stream(k);
+		kit_response_head(k, 200, "content-type: application/grpc\n");
+		assert_int_equal(kit_exchange(k, true, EXCHANGE_F_HEAD, buf_span(&k->head), first), ANSWER_PASS);
+		assert_int_equal(k->a.consumed, 5);
+		assert_false(k->a.flags & ANSWER_F_PAYLOAD);
+		rest = span_of(one + 5, len);
+		assert_int_equal(kit_exchange(k, true, EXCHANGE_F_EOM, span_of(NULL, 0), rest), ANSWER_PASS);
+		assert_int_equal(k->a.consumed, len);
+		assert_true((k->a.flags & ANSWER_F_PAYLOAD) && span_eq(k->a.payload, span_of(want + 5, len)));
+		/* and in one piece */
+		kit_forget_stream(k);
+		assert_int_equal(kit_exchange(k, true, EXCHANGE_F_HEAD | EXCHANGE_F_EOM, buf_span(&k->head), span_of(one, 5 + len)), ANSWER_PASS);
+		assert_true((k->a.flags & ANSWER_F_PAYLOAD) && span_eq(k->a.payload, span_of(want, 5 + len)));
+	}
+}
+
 static void partial_response__is_refused_unless_ranges_are_allowed(void **state)
 {
 	struct kit *k = ready(state, COMMON "hosts:\n  files.example.test: { ranges: allow }\n");
@@ -431,6 +460,7 @@ int main(void)
 		TEST(tripwire__too_often__suspends),
 		TEST(encoded_body__of_a_request__passes_opaque),
 		TEST(encoded_body__of_a_response__is_refused),
+		TEST(grpc_answer__whose_lengths_lie__is_sanitized_across_them),
 		TEST(partial_response__is_refused_unless_ranges_are_allowed),
 		TEST(given_placeholder__only_where_the_length_may_change),
 		TEST(late_head__is_judged_and_not_edited),

@@ -176,6 +176,33 @@ static void stage_open__over_leftovers__empties_them(void **state)
 	}
 }
 
+static void stage_slurp__of_what_cannot_be_read__is_no_empty_file(void **state)
+{
+	char path[PATH_MAX];
+	struct buf out = {0};
+	struct stage s;
+
+	(void)state;
+	write_file("map", "some text");
+	write_file("empty", "");
+	snprintf(path, sizeof(path), "%s/opens", dir); /* and then read() says EISDIR */
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(stage_open(&s, dir, 0700, subdirs, true), 0);
+	assert_int_equal(stage_slurp(s.dir, "map", &out), 0);
+	assert_true(span_is(buf_span(&out), "some text"));
+	buf_reset(&out);
+	assert_int_equal(stage_slurp(s.dir, "empty", &out), 0);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(stage_slurp(s.dir, "opens", &out), -1);
+	assert_int_equal(stage_slurp(s.dir, "absent", &out), -1);
+	assert_int_equal(stage_slurp(s.next, "map", &out), -1);
+	assert_int_equal(stage_write(&s, "map", span_str("some text")), 0);
+	assert_int_equal(mkdirat(s.next, "opens", 0700), 0);
+	assert_true(stage_differs(&s, "opens"));
+	stage_close(&s);
+	buf_deinit(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +212,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stage_keep__of_a_file__outlives_the_move_of_its_directory, fresh, clean),
 		cmocka_unit_test_setup_teardown(stage__shared__the_group_reads_and_only_then, fresh, clean),
 		cmocka_unit_test_setup_teardown(stage_open__over_leftovers__empties_them, fresh, clean),
+		cmocka_unit_test_setup_teardown(stage_slurp__of_what_cannot_be_read__is_no_empty_file, fresh, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
