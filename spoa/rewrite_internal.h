@@ -22,6 +22,7 @@ struct pattern {
 struct automaton { /* of one direction */
 	struct ac *ac;
 	struct pattern *patterns;
+	struct sieve *sieve; /* NULL: the patterns do not suit one */
 	size_t count;
 };
 

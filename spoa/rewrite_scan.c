@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_internal.h"
+#include "rewrite_sieve.h"
 
 enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
 
@@ -429,19 +429,35 @@ static void scan_reset(struct scanner *sc)
 	sc->scratch->records_used = 0;
 }
 
-/* The regions in which an occurrence may begin, as the prefilter names them: the one that is scanned ends at `limit`, next comes after. */
+/* The regions in which an occurrence may begin, as the sieve names them, or the prefilter when there is none: the one that is scanned ends at
+ * `limit`, next comes after. */
 struct regions {
-	struct prefilter_scan scan;
+	struct sieve_scan sieve;
+	struct prefilter_scan shapes;
 	struct prefilter_region next;
 	bool more;
 	size_t limit;
 };
 
+static void regions_next(struct regions *r)
+{
+	r->more = r->sieve.s ? sieve_next(&r->sieve, r->limit, &r->next) : prefilter_next(&r->shapes, r->limit, &r->next);
+}
+
+static void regions_init(struct regions *r, const struct emitter *e)
+{
+	sieve_scan_init(&r->sieve, e->automaton->sieve, e->in, e->line);
+	if (!r->sieve.s)
+		prefilter_scan_init(&r->shapes, e->rewriter->prefilter, e->in, e->line);
+	r->limit = e->at;
+	regions_next(r);
+}
+
 static void regions_take(struct regions *r)
 {
 	if (r->next.end > r->limit)
 		r->limit = r->next.end;
-	r->more = prefilter_next(&r->scan, r->limit, &r->next);
+	regions_next(r);
 }
 
 /* Is all that is under way at `at` of no interest? Looked at only now and then: it takes time. */
@@ -488,9 +504,7 @@ enum rewrite_result scan(struct emitter *e, struct scratch *s)
 	sc.scratch = s;
 	sc.in = e->in;
 	sc.failed = false;
-	prefilter_scan_init(&regions.scan, e->rewriter->prefilter, e->in, e->line);
-	regions.limit = e->at;
-	regions.more = prefilter_next(&regions.scan, e->at, &regions.next);
+	regions_init(&regions, e);
 	while (regions.more && result == REWRITE_OK)
 		result = scan_region(&sc, &regions);
 	return result;

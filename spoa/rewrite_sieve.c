@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Looking through a sieve, in blocks of 64 bytes: windows, and characters that may change how a beginning is written.
+ */
+#include "rewrite_sieve.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+void sieve_scan_init(struct sieve_scan *sc, const struct sieve *s, struct span in, unsigned line)
+{
+	*sc = (struct sieve_scan){.s = s, .in = in, .line = line, .run_over = true};
+}
+
+static bool is_special(const struct sieve *s, uint8_t c)
+{
+	return c == '\\' || c == '%' || c == '&' || c == '\n' || c == 0 || (c == '+' && s->space);
+}
+
+/* Of a block, bit by bit: what may begin or be part of an escape; newlines; what ends a line of base64, however it is escaped. */
+struct marks {
+	uint64_t escape, newline, space;
+};
+
+static struct marks marks_few(const struct sieve *s, const uint8_t *p, size_t n)
+{
+	struct marks m = {0, 0, 0};
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		m.escape |= (uint64_t)(p[i] != '\n' && is_special(s, p[i])) << i;
+		m.newline |= (uint64_t)(p[i] == '\n') << i;
+		m.space |= (uint64_t)(p[i] <= ' ') << i;
+	}
+	return m;
+}
+
+static inline struct marks marks(const struct sieve *s, const uint8_t *p)
+{
+#ifdef __SSE2__
+	const __m128i plus = _mm_set1_epi8(s->space ? '+' : 0), space = _mm_set1_epi8(' ');
+	struct marks m = {0, 0, 0};
+	unsigned i;
+
+	for (i = 0; i < SIEVE_BLOCK; i += 16) {
+		__m128i v = _mm_loadu_si128((const void *)(p + i)), e;
+
+		e = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(v, plus));
+		e = _mm_or_si128(e, _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('%')), _mm_cmpeq_epi8(v, _mm_set1_epi8('&'))));
+		e = _mm_or_si128(e, _mm_cmpeq_epi8(v, _mm_setzero_si128()));
+		m.escape |= (uint64_t)(unsigned)_mm_movemask_epi8(e) << i;
+		m.newline |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n'))) << i;
+		m.space |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, space), v)) << i;
+	}
+	return m;
+#else
+	return marks_few(s, p, SIEVE_BLOCK);
+#endif
+}
+
+/* Newlines that end a line long enough for base64, as far as spaces tell; `before` are those of the block in front. The byte just before a
+ * newline is not asked: it may be a carriage return. */
+static uint64_t long_lines(const struct marks *m, uint64_t before)
+{
+	uint64_t found = 0, rest;
+
+	for (rest = m->newline; rest; rest &= rest - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(rest);
+		uint64_t line = i >= CARRY_LINE_FULL ? m->space >> (i - CARRY_LINE_FULL) :
+		                m->space << (CARRY_LINE_FULL - i) | before >> (SIEVE_BLOCK - CARRY_LINE_FULL + i);
+
+		if ((line & ((UINT64_C(1) << (CARRY_LINE_FULL - 1)) - 1)) == 0)
+			found |= rest & -rest;
+	}
+	return found;
+}
+
+/* Is one of the windows that are looked up in a whole block known? Eight bytes follow the block. */
+static inline __attribute__((always_inline)) unsigned windows_of(const struct sieve *s, const uint8_t *p, unsigned step)
+{
+	unsigned known = 0, i;
+
+#pragma GCC unroll 64
+	for (i = 0; i < SIEVE_BLOCK; i += step)
+		known |= (unsigned)sieve_knows(s, sieve_window(p + i));
+	return known;
+}
+
+static unsigned windows(const struct sieve *s, const uint8_t *p)
+{
+	switch (s->step) {
+	case 16:
+		return windows_of(s, p, 16);
+	case 8:
+		return windows_of(s, p, 8);
+	default:
+		return windows_of(s, p, s->step);
+	}
+}
+
+/* A window that may reach behind the end. */
+static bool known_at(const struct sieve *s, struct span in, size_t at)
+{
+	uint8_t room[SIEVE_WIDTH_MAX] = {0};
+
+	if (at + s->width > in.len)
+		return false;
+	if (at + sizeof(room) <= in.len)
+		return sieve_knows(s, sieve_window(in.p + at));
+	memcpy(room, in.p + at, in.len - at);
+	return sieve_knows(s, sieve_window(room));
+}
+
+/* Do the windows around a known one make up a beginning? Then it is at one of these places. */
+static bool beginning(const struct sieve *s, struct span in, size_t at, struct prefilter_region *r)
+{
+	size_t low = at, high = at;
+
+	while (low && at - low + 1 < s->step && known_at(s, in, low - 1))
+		low--;
+	while (high - at + 1 < s->step && known_at(s, in, high + 1))
+		high++;
+	if (high - low + 1 < s->step)
+		return false;
+	*r = (struct prefilter_region){low ? low - 1 : 0, high - s->step + 2};
+	return true;
+}
+
+static void widen(struct prefilter_region *r, size_t begin, size_t end)
+{
+	if (r->begin >= r->end) {
+		*r = (struct prefilter_region){begin, end};
+		return;
+	}
+	if (begin < r->begin)
+		r->begin = begin;
+	if (end > r->end)
+		r->end = end;
+}
+
+static void look(const struct sieve_scan *sc, size_t from, size_t until, struct prefilter_region *r)
+{
+	struct prefilter_region one;
+	size_t at;
+
+	for (at = from; at < until; at += sc->s->step)
+		if (known_at(sc->s, sc->in, at) && beginning(sc->s, sc->in, at, &one))
+			widen(r, one.begin, one.end);
+}
+
+static size_t back_from(const struct sieve_scan *sc, size_t at)
+{
+	return at > sc->s->back ? at - sc->s->back : 0;
+}
+
+static size_t wrap_end(const struct sieve_scan *sc, size_t at)
+{
+	bool partial = false;
+
+	return at + spelling_wrap(sc->in.p + at, sc->in.p + sc->in.len, &partial);
+}
+
+/* The windows around a line break inside base64, as if it were not there. Escapes behind it are told by themselves; with one in front
+ * of it nothing is known. */
+static bool known_over_wrap(const struct sieve_scan *sc, size_t at, size_t len)
+{
+	uint8_t room[2 * (SIEVE_STEP_MAX + SIEVE_WIDTH_MAX + SPELLING_UNIT_MAX)];
+	const struct sieve *s = sc->s;
+	size_t from = back_from(sc, at), n = at - from, i;
+	struct prefilter_region r;
+	struct span joined;
+
+	for (i = from; i < at; i++)
+		if (is_special(s, sc->in.p[i]))
+			return true;
+	memcpy(room, sc->in.p + from, n);
+	for (i = at + len; i < sc->in.len && i - at - len < s->back && !is_special(s, sc->in.p[i]); i++)
+		room[n++] = sc->in.p[i];
+	joined = span_of(room, n);
+	for (i = 0; i < n; i += s->step)
+		if (known_at(s, joined, i) && beginning(s, joined, i, &r))
+			return true;
+	return false;
+}
+
+/* A line break that may stand inside base64 begins here, or one byte before. */
+static void look_at_wrap(const struct sieve_scan *sc, size_t at, struct prefilter_region *r)
+{
+	size_t end;
+
+	if (at && sc->in.p[at] == '\n' && sc->in.p[at - 1] == '\r')
+		at--;
+	if (at == 0 || !spelling_in_line(sc->in.p[at - 1]))
+		return;
+	end = wrap_end(sc, at);
+	if (end > at && carry_line_at(sc->in, at, sc->line) >= CARRY_LINE_FULL && known_over_wrap(sc, at, end - at))
+		widen(r, back_from(sc, at), at);
+}
+
+/* No unit at `at` counts when this is false: by its first bytes, because most of what looks like an escape in source text is none. */
+static bool unit_possible(const struct sieve_scan *sc, size_t at)
+{
+	static const uint8_t shorts[256] = {['"'] = '"', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+	static const uint8_t entity[256] = {['#'] = 1, ['a'] = 1, ['l'] = 1, ['g'] = 1, ['q'] = 1};
+	const uint8_t *p = sc->in.p + at;
+	unsigned value;
+
+	if (sc->in.len - at < 3 || spelling_intro[p[1]])
+		return true;
+	switch (*p) {
+	case '\\':
+		return p[1] == 'u' || sc->s->member[shorts[p[1]]];
+	case '%':
+		value = (unsigned)spelling_nibble[p[1]] << 4 | spelling_nibble[p[2]];
+		return spelling_nibble[p[1]] < 16 && (spelling_intro[p[2]] || (spelling_nibble[p[2]] < 16 && (sc->s->member[value] || spelling_intro[value])));
+	case '&':
+		return entity[p[1]];
+	default:
+		return true;
+	}
+}
+
+/* The end of what units beginning at `at` spell of the patterns or of base64; `at`: of nothing. */
+static size_t unit_end(const struct sieve_scan *sc, size_t at)
+{
+	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
+	struct unit units[SPELLING_UNITS_AT];
+	bool partial = false;
+	size_t longest = 0;
+	unsigned n;
+
+	if (!spelling_intro[*p] && !(p + 1 < end && p[1] == 0))
+		return at;
+	n = spelling_units(p, end, units, &partial);
+	while (n--)
+		if (sc->s->member[units[n].byte] && units[n].len > longest)
+			longest = units[n].len;
+	return at + longest;
+}
+
+/* How many bytes from `at` on an occurrence may have, or enough for one. A run that was followed before is gone on with, so that all runs
+ * together take time for each byte once. */
+static size_t run_from(struct sieve_scan *sc, size_t at)
+{
+	if (at < sc->run || at > sc->run_end || (at == sc->run_end && sc->run_over)) {
+		sc->run = sc->run_end = sc->covered = at;
+		sc->run_over = false;
+	}
+	while (!sc->run_over && sc->run_end < sc->in.len && sc->run_end - at < sc->s->shortest) {
+		size_t unit = unit_end(sc, sc->run_end), wrap = wrap_end(sc, sc->run_end), end = unit > wrap ? unit : wrap;
+
+		if (end > sc->covered)
+			sc->covered = end;
+		if (sc->s->member[sc->in.p[sc->run_end]] || sc->run_end < sc->covered)
+			sc->run_end++;
+		else
+			sc->run_over = true;
+	}
+	return sc->run_end - at;
+}
+
+/* Bytes in front of `at` that an occurrence may have there, none of them in a unit, or `enough`. */
+static size_t run_before(const struct sieve_scan *sc, size_t at, size_t enough)
+{
+	size_t n = 0;
+
+	while (n < at && n < enough) {
+		uint8_t c = sc->in.p[at - n - 1];
+
+		if (!sc->s->member[c] && c != '\\' && c != '\n' && c != '\r')
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* May an occurrence have a unit here that is its first one other than raw? */
+static bool unit_counts(struct sieve_scan *sc, size_t at)
+{
+	size_t n;
+
+	if (!unit_possible(sc, at) || unit_end(sc, at) == at)
+		return false;
+	n = run_from(sc, at);
+	return n >= sc->s->shortest || n + run_before(sc, at, sc->s->shortest - n) >= sc->s->shortest;
+}
+
+static void look_at_special(struct sieve_scan *sc, size_t at, struct prefilter_region *r)
+{
+	uint8_t c = sc->in.p[at];
+
+	if (c == '\n' || c == '\\')
+		look_at_wrap(sc, at, r);
+	if (c == '\n')
+		return;
+	if (unit_counts(sc, at) || (c == 0 && at && sc->in.p[at - 1] && unit_counts(sc, at - 1)))
+		widen(r, back_from(sc, at), at + 1);
+}
+
+/* Beginnings that the next block shows. */
+static struct prefilter_region block(struct sieve_scan *sc)
+{
+	size_t at = sc->at, n = sc->in.len - at < SIEVE_BLOCK ? sc->in.len - at : SIEVE_BLOCK;
+	bool plenty = sc->in.len - at >= SIEVE_BLOCK + SIEVE_WIDTH_MAX;
+	struct marks m = plenty ? marks(sc->s, sc->in.p + at) : marks_few(sc->s, sc->in.p + at, n);
+	uint64_t special = m.escape | (m.newline ? long_lines(&m, sc->spaces) : 0);
+	struct prefilter_region r = {0, 0};
+
+	if (!plenty || windows(sc->s, sc->in.p + at))
+		look(sc, at, at + n, &r);
+	for (; special; special &= special - 1)
+		look_at_special(sc, at + (size_t)__builtin_ctzll(special), &r);
+	sc->spaces = m.space;
+	sc->at = at + n;
+	return r;
+}
+
+bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r)
+{
+	struct prefilter_region pending = sc->found, now;
+	size_t at;
+
+	if (sc->at < from) {
+		sc->at = from - from % SIEVE_BLOCK;
+		sc->spaces = 0;
+	}
+	if (pending.begin < from)
+		pending.begin = from;
+	sc->found = (struct prefilter_region){0, 0};
+	while (sc->at < sc->in.len) {
+		at = sc->at;
+		now = block(sc);
+		if (now.begin < from)
+			now.begin = from;
+		if (now.begin >= now.end)
+			continue;
+		/* what comes later begins at most so far in front of its block */
+		if (pending.begin < pending.end && back_from(sc, at) > pending.end) {
+			sc->found = now;
+			break;
+		}
+		widen(&pending, now.begin, now.end);
+	}
+	*r = pending;
+	return pending.begin < pending.end;
+}
