@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 #include "report.h"
 
 enum {
-	CANARY_BYTES = 32,
+	CANARY_BYTES = 32, /* of HMAC-SHA-256 */
 	SHAPES_MAX = 16 * 1024 * 1024,
 	LIVE_MAX = 1 + GENERATIONS_OLD_MAX,
 };
@@ -42,17 +43,17 @@ struct generations {
 	struct buf published;      /* what we wrote last */
 };
 
-static int make_canary(uint8_t canary[CANARY_BYTES])
+/* From the key: an answer may be scanned by another instance than the one that put the canary into the request. */
+static int make_canary(uint8_t canary[CANARY_BYTES], const uint8_t key[KEY_BYTES])
 {
 	static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	uint8_t random;
+	static const char context[] = "slapenir canary value";
+	uint8_t mac[CANARY_BYTES];
 
-	for (size_t i = 0; i < CANARY_BYTES;) {
-		if (getrandom(&random, 1, 0) != 1)
-			return -1;
-		if (random < 248)
-			canary[i++] = (uint8_t)alphabet[random % 62];
-	}
+	if (!HMAC(EVP_sha256(), key, KEY_BYTES, (const uint8_t *)context, strlen(context), mac, NULL))
+		return -1;
+	for (size_t i = 0; i < CANARY_BYTES; i++)
+		canary[i] = (uint8_t)alphabet[mac[i] % 62];
 	return 0;
 }
 
@@ -86,7 +87,7 @@ struct generations *generations_new(const struct generations_options *o, const u
 		return NULL;
 	g->o = *o;
 	g->private = private_new();
-	if (!g->private || make_canary(g->private->canary) < 0) {
+	if (!g->private || make_canary(g->private->canary, key) < 0) {
 		generations_free(g);
 		return NULL;
 	}

@@ -255,6 +255,29 @@ static void publish__directory_gone__is_an_error(void **state)
 	policy_free(a);
 }
 
+static struct span canary_of(const struct policy *p)
+{
+	const struct rewriter *r = policy_rewriter(p);
+
+	return rewriter_entry(r, (unsigned)rewriter_entries(r) - 1)->value;
+}
+
+static void compile__by_another_instance__has_the_same_canary(void **state)
+{
+	struct fixture *f = *state;
+	struct generations *other = make(f);
+	struct report r = {0};
+	struct policy *a = compile(f, 1), *b = generations_compile(other, &r);
+
+	assert_non_null(b);
+	assert_true(canary_of(a).len > 0);
+	assert_true(span_eq(canary_of(a), canary_of(b)));
+	policy_free(a);
+	policy_free(b);
+	generations_free(other);
+	report_deinit(&r);
+}
+
 static void key__in_a_forked_child__is_blank(void **state)
 {
 	struct fixture *f = *state;
@@ -285,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(publish__file_of_another_master__keeps_its_shapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(publish__damaged_file__is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(publish__directory_gone__is_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(compile__by_another_instance__has_the_same_canary, setup, teardown),
 		cmocka_unit_test_setup_teardown(key__in_a_forked_child__is_blank, setup, teardown),
 	};
 
