@@ -115,6 +115,17 @@ static int take_refusal(struct record *r, const struct audit_event *e)
 	return record_keep(&r->code, e->code) | record_keep(&r->end, span_str("refused"));
 }
 
+/* How the response ended is how it ended. */
+static int take_end(struct record *r, const struct audit_event *e)
+{
+	if (e->direction == 1 && !r->ended[1] && !r->refused) {
+		free(r->end);
+		r->end = NULL;
+	}
+	r->ended[e->direction] = true;
+	return record_keep(&r->end, e->end);
+}
+
 int record_take(struct record *r, const struct audit_event *e)
 {
 	int rc = record_keep(&r->agent, e->agent) | record_keep(&r->host, e->host) | record_keep(&r->method, e->method) |
@@ -136,8 +147,7 @@ int record_take(struct record *r, const struct audit_event *e)
 		rc |= take_refusal(r, e);
 		break;
 	case AUDIT_END:
-		r->ended[e->direction] = true;
-		rc |= record_keep(&r->end, e->end);
+		rc |= take_end(r, e);
 		break;
 	}
 	return rc ? -1 : 0;

@@ -82,17 +82,28 @@ static int tcp_payload(struct stream *s, struct filter *f, struct channel *chn, 
 	return len ? -1 : 0;
 }
 
-static const char *how_it_ended(struct stream *s, const struct side *side, int dir)
+/* Once a direction was stopped its channel looks closed whatever its sender did. */
+static bool has_input_ended(const struct side *side, struct channel *chn)
 {
-	struct channel *chn = dir == REQ ? &s->req : &s->res;
+	return side->ended ? side->input_ended : compat_input_closed(chn) || compat_input_failed(chn);
+}
 
+static const char *how_it_ended(struct stream *s, const struct flow *flow, int dir)
+{
+	const struct side *side = &flow->side[dir];
+	struct channel *chn;
+
+	/* of a response that had no exchange, or none with anything to audit, only the request's END tells */
+	if (dir == REQ && side->complete)
+		side = &flow->side[dir = RES];
+	chn = dir == REQ ? &s->req : &s->res;
 	if (side->complete)
 		return "complete";
 	if (side->cut)
 		return "cut";
 	if (chn->flags & (CF_READ_TIMEOUT | CF_WRITE_TIMEOUT))
 		return "timeout";
-	if (side->input_ended)
+	if (has_input_ended(side, chn))
 		return dir == REQ ? "client_abort" : "server_abort";
 	if (compat_output_closed(chn))
 		return dir == REQ ? "server_abort" : "client_abort";
@@ -105,7 +116,7 @@ static void stop_channel(struct stream *s, struct flow *flow, struct channel *ch
 	struct side *side = &flow->side[dir];
 	struct htx *htx = htxbuf(&chn->buf);
 
-	side->input_ended = compat_input_closed(chn) || compat_input_failed(chn);
+	side->input_ended = has_input_ended(side, chn);
 	if (side->ask.pending)
 		ask_cancel(s, flow, dir);
 	if (htx->data > co_data(chn))
@@ -140,7 +151,7 @@ static int channel_end_analyze(struct stream *s, struct filter *f, struct channe
 	 * nothing is in the audit log needs no end there. */
 	if (!side->seq || !flow->audited || flow->told)
 		return 1;
-	return ask_end(s, flow, dir, how_it_ended(s, side, dir)) ? 1 : 0;
+	return ask_end(s, flow, dir, how_it_ended(s, flow, dir)) ? 1 : 0;
 }
 
 struct flt_ops slapenir_ops = {

@@ -91,6 +91,17 @@ class Audit(GatewayTest):
         conn.close()
         self.assertNotEqual(self.row("/reply/slow")["end"], "complete")
 
+    def test_end_of_an_answer_that_is_clean_to_its_end(self):
+        """Nothing of the answer is asked about, so the request's END has to tell how the answer ended."""
+        how = [("Authorization", "Bearer " + self.fake["API_KEY"])]
+        for name, stop, end in (("warm", None, "complete"), ("whole", None, "complete"), ("short", 3, "server_abort")):
+            self.upstream.replies[name] = Reply([b"data: hello\n\n"] * 5, framing="chunked", stop_after=stop, gap=0.05)
+            try:
+                self.gateway.get("api.example.test", "/reply/" + name, how)
+            except (ConnectionError, OSError):
+                self.assertTrue(stop)
+            self.assertEqual(self.row("/reply/" + name)["end"], end)
+
     def test_file_modes(self):
         for name, mode in (("audit.log", 0o640), ("control.sock", 0o600), ("agent.key", 0o600), ("placeholder.key", 0o600)):
             found = stat.S_IMODE(os.stat(f"{self.gateway.state}/{name}").st_mode)

@@ -221,6 +221,28 @@ static void end__never_comes__closes_as_lost_after_60_s(void **state)
 	assert_true(has(f, "\"count\":3}") && !has(f, "rehydrated"));
 }
 
+static void end__of_the_response__counts_more_than_that_of_the_request(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned order = 0; order < 2; order++) {
+		struct audit_event e = event(1 + order, AUDIT_END, 1, 0);
+
+		e.end = span_str("client_abort");
+		buf_reset(&f->lines);
+		take_head(f, 1 + order);
+		take_hit(f, 1 + order, 0, 1, "API_KEY", 1);
+		take_hit(f, 1 + order, 1, 1, "API_KEY", 1);
+		if (order == 0)
+			take_end(f, 1 + order, 0);
+		take(f, e);
+		if (order == 1)
+			take_end(f, 1 + order, 0);
+		settle(f);
+		assert_true(has(f, "\"end\":\"client_abort\""));
+	}
+}
+
 /* A stream that is long and clean. */
 static void end__comes_after_the_record_was_lost__is_a_line(void **state)
 {
@@ -339,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(end__read_before_an_older_event__waits_for_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(end__of_the_request_while_the_response_is_open__does_not_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(end__never_comes__closes_as_lost_after_60_s, setup, teardown),
+		cmocka_unit_test_setup_teardown(end__of_the_response__counts_more_than_that_of_the_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(end__comes_after_the_record_was_lost__is_a_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusal__repeated_by_a_retry__is_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(note__makes_a_line_with_its_code, setup, teardown),
