@@ -73,7 +73,7 @@ static int render(const char *yaml)
 	memset(&report, 0, sizeof(report));
 	p = policy_load(&options, &report);
 	assert_non_null(p);
-	rc = render_stage(p, state, &report) == 0 && render_commit(state, &report) == 0 ? 0 : -1;
+	rc = render_stage(p, state, false, &report) == 0 && render_commit(state, &report) == 0 ? 0 : -1;
 	policy_free(p);
 	return rc;
 }
