@@ -357,7 +357,7 @@ void conn_drain(struct conn *c)
 void conn_tick(struct conn *c, uint64_t now_ms)
 {
 	if (c->deadline_ms && now_ms >= c->deadline_ms) {
-		if (!c->saying_goodbye)
+		if (c->session.phase == SESSION_HELLO)
 			c->session.error = "no HELLO in time";
 		conn_close(c);
 		return;
