@@ -8,10 +8,12 @@ set -eu
 export AGENT_COMMAND="${AGENT_COMMAND:-sleep infinity}"
 
 run=${SLAPENIR_RUN:-/run/slapenir}
-mkdir -p "$run/tls"
-chown forwarder "$run/tls"
+mkdir -p "$run"
 chmod 0711 "$run"
-chmod 0700 "$run/tls"
+if [ ! -d "$run/tls" ]; then # after a restart it is there, and is the forwarder's
+	mkdir -m 0711 "$run/tls" # the services look whether the certificate is there; its key is 0600
+	chown forwarder "$run/tls"
+fi
 
 # s6-svscan writes beside the service directories, and the image is read-only
 services=$run/services
