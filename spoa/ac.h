@@ -31,10 +31,6 @@ enum {
 	AC_FLAG_BITS = 4,
 };
 
-struct ac_pair {
-	uint32_t key, value;
-};
-
 struct ac_end {
 	uint32_t state, pattern, length;
 };
@@ -44,12 +40,37 @@ struct ac {
 	uint32_t *link; /* fail << AC_FLAG_BITS | flags */
 	uint32_t states;
 	uint32_t root_next[256];
-	struct ac_pair *child, *suffix; /* open addressing: (parent, child); (state, next state in its fail chain with AC_END) */
+	uint64_t *child, *suffix; /* open addressing, ac_pair: (parent, byte) to child; (state, 0) to the next one in its fail chain with AC_END */
 	uint32_t child_mask, suffix_mask;
 	struct ac_end *end; /* ascending by state */
 	uint32_t ends;
 	size_t longest;
 };
+
+/* One word of a table: state (28 bits), byte (8), value (28); 0: empty. Tables are at most half full, so that every search ends. */
+enum { AC_STATE_BITS = 32 - AC_FLAG_BITS };
+
+static inline uint64_t ac_pair_key(uint32_t s, uint8_t c)
+{
+	return ((uint64_t)s << 8 | c) << AC_STATE_BITS;
+}
+
+static inline uint32_t ac_pair_place(uint64_t key)
+{
+	return (uint32_t)((key >> AC_STATE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+/* AC_ROOT: none. */
+static inline uint32_t ac_pair_find(const uint64_t *table, uint32_t mask, uint32_t s, uint8_t c)
+{
+	uint64_t key = ac_pair_key(s, c), e;
+	uint32_t i = ac_pair_place(key);
+
+	while ((e = table[i++ & mask]) != 0)
+		if ((e ^ key) >> AC_STATE_BITS == 0)
+			return (uint32_t)(e ^ key);
+	return AC_ROOT;
+}
 
 /* Patterns must not be empty; of equal ones the first number is reported. NULL and a static reason in *why: too many bytes, or out
  * of memory. */

@@ -8,37 +8,45 @@
 
 static const char arena_full[] = "the memory for secrets is full";
 
-static struct span keep(struct secret_arena *arena, struct span s, bool *full)
+/* All bytes of the entries lie in one block: ten thousand blocks of their own would waste a third of the memory. */
+static struct span keep(uint8_t **room, struct span s)
 {
-	struct span copy = {NULL, s.len};
+	struct span copy = span_of(s.len ? *room : NULL, s.len);
 
-	if (!s.len)
-		return copy;
-	copy.p = secret_arena_dup(arena, s.p, s.len);
-	*full |= !copy.p;
+	if (s.len)
+		memcpy(*room, s.p, s.len);
+	*room += s.len;
 	return copy;
+}
+
+static size_t bytes_in(const struct rewrite_entry *e)
+{
+	return strlen(e->name) + 1 + e->value.len + e->made.len + e->given.len + e->shape.length;
 }
 
 static bool keep_entries(struct rewriter *r, struct secret_arena *arena, const struct rewrite_entry *entries, size_t count)
 {
-	bool full = false;
-	size_t i;
+	size_t bytes = 0, i;
+	uint8_t *room;
 
+	for (i = 0; i < count; i++)
+		bytes += bytes_in(&entries[i]);
 	r->entries = secret_arena_alloc(arena, (count + 1) * sizeof(*r->entries));
-	if (!r->entries)
+	room = secret_arena_alloc(arena, bytes + 1);
+	if (!r->entries || !room)
 		return false;
-	for (i = 0; i < count && !full; i++) {
+	for (i = 0; i < count; i++) {
 		struct rewrite_entry *e = &r->entries[i];
 
 		*e = entries[i];
-		e->name = (const char *)keep(arena, span_str(entries[i].name), &full).p;
-		e->value = keep(arena, entries[i].value, &full);
-		e->made = keep(arena, entries[i].made, &full);
-		e->given = keep(arena, entries[i].given, &full);
-		e->shape.template_ = keep(arena, span_of(entries[i].shape.template_, entries[i].shape.length), &full).p;
+		e->name = (const char *)keep(&room, span_of(entries[i].name, strlen(entries[i].name) + 1)).p;
+		e->value = keep(&room, entries[i].value);
+		e->made = keep(&room, entries[i].made);
+		e->given = keep(&room, entries[i].given);
+		e->shape.template_ = keep(&room, span_of(entries[i].shape.template_, entries[i].shape.length)).p;
 	}
 	r->count = count;
-	return !full;
+	return true;
 }
 
 static void add_lines(struct automaton *a, const struct rewrite_entry *e, size_t number, enum rewrite_match match)
@@ -104,36 +112,48 @@ static struct span bytes_of(const struct rewrite_entry *e, enum rewrite_match ma
 }
 
 struct sorted {
-	struct span bytes;
+	uint64_t hash;
 	uint32_t entry;
 };
+
+static uint64_t hash_of(struct span s)
+{
+	uint64_t h = s.len;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ s.p[i]) * UINT64_C(0x9e3779b97f4a7c15), h ^= h >> 29;
+	return h;
+}
 
 static int sorted_compare(const void *x, const void *y)
 {
 	const struct sorted *a = x, *b = y;
-	int d;
 
-	if (a->bytes.len != b->bytes.len)
-		return a->bytes.len < b->bytes.len ? -1 : 1;
-	d = a->bytes.len ? memcmp(a->bytes.p, b->bytes.p, a->bytes.len) : 0;
-	return d ? d : a->entry < b->entry ? -1 : 1;
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return a->entry < b->entry ? -1 : 1;
 }
 
+/* Equal values have equal hashes, so they are near one another when sorted. */
 static const char *chain_equal(struct rewriter *r, enum rewrite_match match, struct secret_arena *arena)
 {
 	uint32_t *next = secret_arena_alloc(arena, (r->count + 1) * sizeof(*next));
 	struct sorted *sorted = calloc(r->count + 1, sizeof(*sorted));
-	size_t i;
+	size_t i, j;
 
 	if (next && sorted) {
 		for (i = 0; i < r->count; i++)
-			sorted[i] = (struct sorted){bytes_of(&r->entries[i], match), (uint32_t)i};
+			sorted[i] = (struct sorted){hash_of(bytes_of(&r->entries[i], match)), (uint32_t)i};
 		qsort(sorted, r->count, sizeof(*sorted), sorted_compare);
 		for (i = 0; i < r->count; i++) {
-			bool same = i + 1 < r->count && span_eq(sorted[i].bytes, sorted[i + 1].bytes);
+			uint32_t entry = sorted[i].entry;
 
-			next[sorted[i].entry] = same ? sorted[i + 1].entry : sorted[i].entry;
+			next[entry] = entry;
+			for (j = i + 1; j < r->count && sorted[j].hash == sorted[i].hash && next[entry] == entry; j++)
+				if (span_eq(bytes_of(&r->entries[entry], match), bytes_of(&r->entries[sorted[j].entry], match)))
+					next[entry] = sorted[j].entry;
 		}
+		explicit_bzero(sorted, r->count * sizeof(*sorted));
 	}
 	free(sorted);
 	r->next_same[match] = next;

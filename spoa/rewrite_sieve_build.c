@@ -76,9 +76,14 @@ static bool know_pattern(struct sieve *s, const struct pattern *p)
 	for (i = 0; i < s->step; i++)
 		know(s, sieve_window(chars + i));
 	for (start_bit = 0; start_bit < 6; start_bit += 2) {
+		bool either;
+
 		encode(chars, n, p, start_bit);
+		either = memchr(chars, '+', n) || memchr(chars, '/', n);
 		for (i = 0; i < s->step; i++)
-			if (!know_either(s, chars + i))
+			if (!either)
+				know(s, sieve_window(chars + i));
+			else if (!know_either(s, chars + i))
 				return false;
 	}
 	return true;

@@ -91,6 +91,29 @@ static void random_sets__random_texts__equal_looking(void **unused)
 	}
 }
 
+/* Each state fails to one of another pattern, at any depth, before or behind it in order. */
+static void suffixes_of_one_text__any_order__equal_looking(void **unused)
+{
+	static uint8_t text[40];
+	struct span patterns[80];
+	unsigned round, i;
+
+	(void)unused;
+	for (round = 0; round < 20; round++) {
+		struct secret_arena *arena = secret_arena_new(1 << 20);
+
+		for (i = 0; i < sizeof(text); i++)
+			text[i] = (uint8_t)('a' + below(1 + round));
+		for (i = 0; i < 80; i++) {
+			size_t begin = below(sizeof(text));
+
+			patterns[i] = span_of(text + begin, i % 2 ? sizeof(text) - begin : 1 + below((unsigned)(sizeof(text) - begin)));
+		}
+		check(build(arena, patterns, 80), patterns, 80, span_of(text, sizeof(text)));
+		secret_arena_free(arena);
+	}
+}
+
 /* The bound: moves back are never more than moves forward, over the whole text. */
 static void text_of_beginnings__any_length__takes_two_moves_per_byte(void **unused)
 {
@@ -162,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns__within_one_another__are_all_reported),
 		cmocka_unit_test(random_sets__random_texts__equal_looking),
+		cmocka_unit_test(suffixes_of_one_text__any_order__equal_looking),
 		cmocka_unit_test(text_of_beginnings__any_length__takes_two_moves_per_byte),
 		cmocka_unit_test(ten_thousand_patterns__random__fit_sixteen_mebibytes),
 		cmocka_unit_test(arena__too_small__is_an_error),
