@@ -80,6 +80,16 @@ class Resilience(GatewayTest):
         self.wait_workers(2)
         self.assertNotIn(stopped, self.gateway.workers())
 
+    def test_connects_that_a_stopped_worker_holds_are_asked_again_when_it_is_killed(self):
+        os.kill(self.gateway.workers()[0], signal.SIGSTOP)
+        got = []
+        askers = [threading.Thread(target=lambda: got.append(self.gateway.connect("api.example.test:443")[:2])) for _ in range(24)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        self.assertEqual(got, [(200, None)] * len(askers))
+
     def test_all_stopped_streams_end_with_an_error_and_new_requests_get_503(self):
         real = self.real["API_KEY"].encode()
         stop = threading.Event()
