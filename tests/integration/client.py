@@ -88,9 +88,9 @@ def dial_proxy(address, ca, certificate=None, key=None, timeout=20):
     return conn
 
 
-def connect(conn, authority, headers=""):
+def connect(conn, authority, headers="", host=None):
     """Sends CONNECT; the answer's (status, head, bytes of a refusal's body)."""
-    conn.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n".encode())
+    conn.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {host or authority}\r\n{headers}\r\n".encode())
     head = b""
     while b"\r\n\r\n" not in head:
         data = conn.recv(1 if head.startswith(b"HTTP/1.1 200") or len(head) < 12 else 4096)

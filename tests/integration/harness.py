@@ -226,11 +226,11 @@ class Gateway:
             raise Refused(status, head, body)
         return client.InnerTLS(conn, self.ca, name or host, alpn, sni, check=name is None)
 
-    def connect(self, authority, certificate=None, headers=""):
+    def connect(self, authority, certificate=None, headers="", host=None):
         """(status, x-slapenir-code, body) of a CONNECT."""
         conn = self.dial(certificate)
         try:
-            status, head, body = client.connect(conn, authority, headers)
+            status, head, body = client.connect(conn, authority, headers, host)
             return status, code_of(head), body
         finally:
             conn.close()

@@ -3,6 +3,7 @@
 """Every framing and every carrier of HTTP: what a response holds of a secret comes back as its placeholder."""
 import base64
 import json
+import time
 
 import client
 import harness
@@ -150,6 +151,33 @@ class Framing(GatewayTest):
         self.assertIn(b"Bearer " + self.real["API_KEY"].encode(), self.upstream.last("/reflect").head)
         self.assertEqual(a.body.count(fake.encode()), 2)
         self.assertClean(a.body)
+
+
+class Connect(GatewayTest):
+    def test_host_that_names_the_proxy_is_the_target_all_the_same(self):
+        """What undici's ProxyAgent sends; HAProxy does not even parse it."""
+        for host in (self.gateway.address, "API.example.test:443", "api.example.test"):
+            with self.subTest(host):
+                self.assertEqual(self.gateway.connect("api.example.test:443", host=host)[:2], (200, None))
+                self.assertEqual(self.gateway.connect("nowhere.example.test:443", host=host)[:2], (403, "host_denied"))
+
+    def test_host_that_names_the_proxy_in_pieces(self):
+        conn = self.gateway.dial()
+        self.addCleanup(conn.close)
+        for piece in (b"CONNECT api.exam", b"ple.test:443 HTTP/1.1\r\nhost: 127.0.0.1:3128\r\nconnec", b"tion: close\r\n", b"\r", b"\n"):
+            conn.sendall(piece)
+            time.sleep(0.05)
+        self.assertTrue(conn.recv(4096).startswith(b"HTTP/1.1 200 "))
+
+    def test_two_hosts_are_refused(self):
+        conn = self.gateway.dial()
+        self.addCleanup(conn.close)
+        conn.sendall(b"CONNECT api.example.test:443 HTTP/1.1\r\nHost: a.example.test\r\nHost: b.example.test\r\n\r\n")
+        try:
+            answer = conn.recv(4096)
+        except OSError:
+            answer = b""
+        self.assertNotIn(b" 200 ", answer)
 
 
 class Hygiene(GatewayTest):
