@@ -38,17 +38,6 @@ int audit_event_encode(struct buf *out, const struct audit_event *e)
 	return rc != 0 ? -1 : 0;
 }
 
-static const uint8_t *take(struct span *rest, size_t len)
-{
-	const uint8_t *p = rest->p;
-
-	if (len > rest->len)
-		return NULL;
-	rest->p += len;
-	rest->len -= len;
-	return p;
-}
-
 static uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -56,10 +45,14 @@ static uint32_t be32(const uint8_t *p)
 
 int audit_event_decode(struct audit_event *e, struct span bytes)
 {
-	const uint8_t *p = take(&bytes, 5 + sizeof(e->id) + 8);
+	struct span head, length;
+	const uint8_t *p;
 
 	*e = (struct audit_event){0};
-	if (!p || p[0] != EVENT_VERSION || p[1] > AUDIT_SUSPEND || p[2] > 1 || p[3] > AUDIT_IN_TRAILER || p[4] > AUDIT_INERT_IN_BODY)
+	if (!span_take(&bytes, 5 + sizeof(e->id) + 8, &head))
+		return -1;
+	p = head.p;
+	if (p[0] != EVENT_VERSION || p[1] > AUDIT_SUSPEND || p[2] > 1 || p[3] > AUDIT_IN_TRAILER || p[4] > AUDIT_INERT_IN_BODY)
 		return -1;
 	e->kind = p[1];
 	e->direction = p[2];
@@ -71,12 +64,8 @@ int audit_event_decode(struct audit_event *e, struct span bytes)
 	for (size_t i = 0; i < STRINGS; i++) {
 		struct span *s = (struct span *)((char *)e + strings[i].offset);
 
-		p = take(&bytes, 2);
-		if (!p)
-			return -1;
-		s->len = (size_t)p[0] << 8 | p[1];
-		s->p = take(&bytes, s->len);
-		if (!s->p || s->len > strings[i].max)
+		if (!span_take(&bytes, 2, &length) || !span_take(&bytes, (size_t)length.p[0] << 8 | length.p[1], s) ||
+		    s->len > strings[i].max)
 			return -1;
 	}
 	return bytes.len ? -1 : 0;

@@ -35,6 +35,16 @@ static inline bool span_is(struct span a, const char *s)
 	return span_eq(a, span_str(s));
 }
 
+/* Takes len bytes off the front of *rest. false: there are fewer, and *rest is as it was. */
+static inline bool span_take(struct span *rest, size_t len, struct span *out)
+{
+	if (len > rest->len)
+		return false;
+	*out = span_of(rest->p, len);
+	*rest = span_of(rest->p + len, rest->len - len);
+	return true;
+}
+
 /* Zero-initialised is empty. limit 0: no limit. Appending past the limit or out of memory returns -1 and leaves
  * the buffer as it was. buf_deinit() wipes, because buffers hold rehydrated bytes. */
 struct buf {

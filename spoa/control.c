@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "dial.h"
 
 enum {
 	LINE_MAX_BYTES = 512,
@@ -192,23 +193,13 @@ void control_free(struct control *c)
 
 int control_ask(const char *path, const char *line, struct buf *answer)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = ASK_S};
+	int fd = dial_unix(path, ASK_S), saved;
 	char bytes[4096];
 	ssize_t n = -1;
-	int fd, saved;
 
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 && send(fd, line, strlen(line), MSG_NOSIGNAL) >= 0 &&
-	    send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) >= 0 && send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
 		while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
 			if (buf_append(answer, bytes, (size_t)n) < 0)
 				break;

@@ -24,22 +24,12 @@ static bool take_uint(struct span *in, unsigned bytes, uint32_t *v)
 	return true;
 }
 
-static bool take_bytes(struct span *in, size_t len, struct span *out)
-{
-	if (in->len < len)
-		return false;
-	*out = span_of(in->p, len);
-	in->p += len;
-	in->len -= len;
-	return true;
-}
-
 /* a string behind a length of that many bytes */
 static bool take_str(struct span *in, unsigned length_bytes, struct span *out)
 {
 	uint32_t len;
 
-	return take_uint(in, length_bytes, &len) && take_bytes(in, len, out);
+	return take_uint(in, length_bytes, &len) && span_take(in, len, out);
 }
 
 static int put_str8(struct buf *out, struct span s)
@@ -165,7 +155,7 @@ int answer_decode(struct answer *a, struct span encoded)
 	uint32_t edits;
 
 	*a = (struct answer){0};
-	if (!answer_take_header(a, &in) || !take_bytes(&in, EXCHANGE_GEN_BYTES, &gen) ||
+	if (!answer_take_header(a, &in) || !span_take(&in, EXCHANGE_GEN_BYTES, &gen) ||
 	    !take_str(&in, 1, &a->carry) || a->carry.len > EXCHANGE_CARRY_MAX ||
 	    !take_str(&in, 2, &a->scope) || a->scope.len > EXCHANGE_SCOPE_MAX || !take_uint(&in, 2, &edits))
 		return -1;

@@ -9,21 +9,11 @@ enum {
 	LENGTH_BYTES = 4,
 };
 
-static int take(struct span *rest, size_t len, struct span *out)
-{
-	if (len > rest->len)
-		return -1;
-	*out = span_of(rest->p, len);
-	rest->p += len;
-	rest->len -= len;
-	return 0;
-}
-
 static int take_u8(struct span *rest, uint8_t *v)
 {
 	struct span one;
 
-	if (take(rest, 1, &one) < 0)
+	if (!span_take(rest, 1, &one))
 		return -1;
 	*v = one.p[0];
 	return 0;
@@ -76,7 +66,7 @@ static int take_string(struct span *rest, struct span *out)
 
 	if (take_varint(rest, &len) < 0 || len > rest->len)
 		return -1;
-	return take(rest, (size_t)len, out);
+	return span_take(rest, (size_t)len, out) ? 0 : -1;
 }
 
 static int put_string(struct buf *out, struct span s)
@@ -104,9 +94,9 @@ static int take_value(struct span *rest, struct spop_value *v)
 	case SPOP_UINT64:
 		return take_varint(rest, &v->u);
 	case SPOP_IPV4:
-		return take(rest, 4, &v->bytes);
+		return span_take(rest, 4, &v->bytes) ? 0 : -1;
 	case SPOP_IPV6:
-		return take(rest, 16, &v->bytes);
+		return span_take(rest, 16, &v->bytes) ? 0 : -1;
 	case SPOP_STR:
 	case SPOP_BIN:
 		return take_string(rest, &v->bytes);
@@ -150,7 +140,7 @@ int frame_decode(struct frame *f, struct span bytes)
 	struct span rest = bytes, flags;
 	uint8_t type;
 
-	if (take_u8(&rest, &type) < 0 || !known_type(type) || take(&rest, 4, &flags) < 0)
+	if (take_u8(&rest, &type) < 0 || !known_type(type) || !span_take(&rest, 4, &flags))
 		return -1;
 	f->type = type;
 	f->flags = (uint32_t)flags.p[0] << 24 | (uint32_t)flags.p[1] << 16 | (uint32_t)flags.p[2] << 8 | flags.p[3];

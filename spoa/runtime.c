@@ -1,41 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "dial.h"
 
 enum {
 	TIMEOUT_S = 5,
 	ANSWER_MAX = 1 << 20,
 	LINES_BATCH = 8 * 1024, /* a command with its payload must fit one of HAProxy's buffers */
 };
-
-static int dial(const char *path)
-{
-	struct timeval timeout = {.tv_sec = TIMEOUT_S};
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(to.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) == 0 &&
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
 
 static ssize_t send_all(int fd, struct span bytes)
 {
@@ -46,9 +23,10 @@ static ssize_t send_all(int fd, struct span bytes)
 	return n;
 }
 
-int runtime_ask(const struct runtime *to, struct span command, struct buf *answer)
+/* Sends the command (with its payload, if it takes one) and appends the answer. -1 and errno: no HAProxy there, or no answer. */
+static int ask(const struct runtime *to, struct span command, struct buf *answer)
 {
-	int fd = dial(to->socket);
+	int fd = dial_unix(to->socket, TIMEOUT_S);
 	uint8_t piece[4096];
 	ssize_t n;
 
@@ -74,7 +52,7 @@ int runtime_workers(const char *master_socket, int *pids, int max)
 	char *line, *rest;
 	int count = -1, pid;
 
-	if (runtime_ask(&master, span_str("show proc\n"), &answer) == 0 && buf_putc(&answer, '\0') == 0) {
+	if (ask(&master, span_str("show proc\n"), &answer) == 0 && buf_putc(&answer, '\0') == 0) {
 		count = 0;
 		for (line = strtok_r((char *)answer.p, "\n", &rest); line && count < max; line = strtok_r(NULL, "\n", &rest))
 			if (sscanf(line, "%d worker", &pid) == 1 && strstr(line, "worker"))
@@ -90,7 +68,7 @@ static int expect(const struct runtime *to, const struct buf *command, const cha
 	struct buf answer = {0};
 	int rc = -1;
 
-	if (runtime_ask(to, buf_span(command), &answer) == 0 && buf_putc(&answer, '\0') == 0 &&
+	if (ask(to, buf_span(command), &answer) == 0 && buf_putc(&answer, '\0') == 0 &&
 	    (*words ? strstr((const char *)answer.p, words) != NULL : answer.p[strspn((const char *)answer.p, "\n")] == '\0'))
 		rc = 0;
 	buf_deinit(&answer);
@@ -156,7 +134,7 @@ static unsigned prepare_map(const struct runtime *to, const char *map)
 	const char *at;
 	unsigned version = 0;
 
-	if (buf_printf(&command, "prepare map %s\n", map) == 0 && runtime_ask(to, buf_span(&command), &answer) == 0 &&
+	if (buf_printf(&command, "prepare map %s\n", map) == 0 && ask(to, buf_span(&command), &answer) == 0 &&
 	    buf_putc(&answer, '\0') == 0 && (at = strstr((const char *)answer.p, words)))
 		version = (unsigned)strtoul(at + strlen(words), NULL, 10);
 	buf_deinit(&command);

@@ -17,9 +17,6 @@ struct runtime {
 /* Process ids of all workers of a master, those that only finish their streams too. Returns how many, at most `max`; -1: no answer. */
 int runtime_workers(const char *master_socket, int *pids, int max) __attribute__((warn_unused_result));
 
-/* Sends the command (with its payload, if it takes one) and appends the answer. -1 and errno: no HAProxy there, or no answer. */
-int runtime_ask(const struct runtime *to, struct span command, struct buf *answer) __attribute__((warn_unused_result));
-
 /* The changes that the gateway makes. 0: HAProxy confirmed it; -1: it did not. `list`, `cert`, `crl` and `map` are the
  * names under which HAProxy loaded them, i.e. the paths. */
 int runtime_add_leaf(const struct runtime *to, const char *list, const char *cert, struct span pem) __attribute__((warn_unused_result));

@@ -9,7 +9,7 @@ import re
 FLOORS = [  # by module name; the first pattern that fits
     (0, "buf log json clock"),
     (1, "ac* hostname path registry token_edit spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
-        " config* tokens tree yaml* stage runtime leaf audit audit_record suspended ipc process spread simd* scan* notify framing home"),
+        " dial config* tokens tree yaml* stage runtime leaf audit audit_record suspended ipc process spread simd* scan* notify framing home"),
     (2, "policy* rewrite* ledger audit_ledger audit_log catalogue* limits grant* judge scope head_rewrite head_name trips"),
     (3, "session agent* render generations* explain* quick_policy toolchain"),
     (4, "conn gateway jail sandbox*"),
