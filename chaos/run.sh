@@ -21,6 +21,8 @@ field() { sed -n "s/^# $2: //p" "$1"; }
 take_out() { # SCRIPT FOLDER
 	local file='' word
 	git ls-files -z | xargs -0 cp --parents -pt "$2" || return 1
+	# with what is built already, so that only what is changed is built
+	mkdir "$2/build" && cp -pr "$BUILD/obj" "$BUILD/filter" "$BUILD/haproxy-headers" "$2/build/" || return 1
 	while IFS= read -r word; do
 		if [[ $word != s/* ]]; then
 			file=${word%% *}
