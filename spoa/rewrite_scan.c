@@ -38,6 +38,7 @@ struct scanner {
 	uint32_t hex[2];
 	unsigned hex_digits; /* in the run so far, at most 2 */
 	size_t busy;         /* no thread with a state stands behind it */
+	size_t limit;        /* what begins here or behind it is of no interest */
 	bool failed;         /* too many threads, or out of memory */
 };
 
@@ -236,11 +237,28 @@ static void base64_push(struct scanner *sc, size_t at, const struct base64_threa
 		sc->busy = at;
 }
 
+/* Where the character in front of `at` begins, on the way that the records tell. */
+static size_t character_before(const struct scanner *sc, size_t at, uint32_t record)
+{
+	while (record != RECORD_NONE) {
+		const struct record *r = &sc->scratch->records[record];
+
+		if (r->at + r->unit.len != at)
+			break;
+		if (r->chars)
+			return r->at;
+		at = r->at;
+		record = r->prev;
+	}
+	return at - 1;
+}
+
 /* One more sextet ends a byte in three of the four phases, after 2, 4 or all 6 of its bits. */
 static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, unsigned sextet, const struct unit *u)
 {
 	size_t end = at + (u ? u->len : 1);
 	unsigned both = (unsigned)t.last << 6 | sextet, bits;
+	bool begins = at <= sc->limit || character_before(sc, at, t.record) < sc->limit;
 
 	t.record = base64_way(sc, at, &t);
 	if (u)
@@ -249,6 +267,8 @@ static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, u
 		for (bits = 2; bits <= 6; bits += 2) {
 			uint32_t *state = &t.state[(t.count + 4 - bits / 2) % 4];
 
+			if (*state == AC_ROOT && !begins)
+				continue;
 			*state = ac_step(sc->ac, *state, (uint8_t)(both >> (6 - bits)));
 			if (*state != AC_ROOT && ac_hit(sc->ac, *state))
 				report(sc, *state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = t.record,
@@ -257,7 +277,8 @@ static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, u
 	t.last = (uint8_t)sextet;
 	t.count = t.count == 7 ? 4 : (uint8_t)(t.count + 1);
 	t.wrapped = false;
-	base64_push(sc, end, &t);
+	if (at < sc->limit || !base64_idle(&t))
+		base64_push(sc, end, &t);
 }
 
 static void base64_wrap(struct scanner *sc, size_t at, struct base64_thread t)
@@ -281,7 +302,7 @@ static void base64_at(struct scanner *sc, size_t at, const struct unit *units, u
 	static const struct base64_thread fresh = {.record = RECORD_NONE};
 	struct slot *slot = &sc->slot[at % SLOTS];
 	const struct base64_thread *threads = slot->base64s ? slot->base64 : &fresh;
-	unsigned count = slot->base64s ? slot->base64s : 1, i, j;
+	unsigned count = slot->base64s ? slot->base64s : at < sc->limit, i, j;
 	unsigned raw = spelling_sextet[sc->in.p[at]];
 
 	for (i = 0; i < count; i++) {
@@ -309,6 +330,8 @@ static void hex_at(struct scanner *sc, size_t at)
 		sc->hex_digits = 1;
 		return;
 	}
+	if (*state == AC_ROOT && at > sc->limit)
+		return;
 	*state = ac_step(sc->ac, *state, (uint8_t)(spelling_nibble[sc->in.p[at - 1]] << 4 | digit));
 	if (*state == AC_ROOT)
 		return;
@@ -332,13 +355,13 @@ static void text_at(struct scanner *sc, size_t at, const struct unit *units, uns
 	static const struct text_thread root = {AC_ROOT, RECORD_NONE};
 	struct slot *slot = &sc->slot[at % SLOTS];
 	const struct text_thread *threads = slot->texts ? slot->text : &root;
-	unsigned count = slot->texts ? slot->texts : 1, i, j;
+	unsigned count = slot->texts ? slot->texts : at < sc->limit, i, j;
 
 	if (sc->in.p[at] == 0) { /* at most a big endian unit: no value holds a zero byte */
 		for (i = 0; i < slot->texts && n; i++)
 			if (big_endian_goes_on(sc, at, &threads[i]))
 				text_step(sc, at, threads[i], units);
-		if (n)
+		if (n && at < sc->limit)
 			text_step(sc, at, root, units);
 		return;
 	}
@@ -460,14 +483,11 @@ static void regions_take(struct regions *r)
 	regions_next(r);
 }
 
-/* Is all that is under way at `at` of no interest? Looked at only now and then: it takes time. */
-static bool scan_done(const struct scanner *sc, struct regions *r, size_t at)
+/* Is all that is under way at `at` of no interest? What has gone on from the region without a pause is looked at only now and then: it
+ * takes time. */
+static bool scan_done(const struct scanner *sc, size_t at)
 {
-	if (at < r->limit || (at - r->limit) % 8 != 0)
-		return false;
-	while (r->more && r->next.begin <= at)
-		regions_take(r);
-	return at >= r->limit && scan_passed(sc, at, r->limit);
+	return at > sc->limit && (scan_idle(sc, at) || ((at - sc->limit) % 8 == 0 && scan_passed(sc, at, sc->limit)));
 }
 
 /* Scans one region, and those that begin before the last occurrence of it may be over. */
@@ -476,9 +496,13 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 	size_t at = r->next.begin;
 	enum rewrite_result result;
 
-	regions_take(r);
 	scan_reset(sc);
-	for (; at < sc->in.len && !scan_done(sc, r, at); at++) {
+	for (; at < sc->in.len; at++) {
+		while (r->more && r->next.begin <= at)
+			regions_take(r);
+		sc->limit = r->limit;
+		if (scan_done(sc, at))
+			break;
 		if (sc->scratch->found_used && scan_idle(sc, at)) {
 			result = emit_found(sc->emitter, sc->scratch);
 			if (result != REWRITE_OK)

@@ -8,6 +8,8 @@
 #include <emmintrin.h>
 #endif
 
+#define INLINE inline __attribute__((always_inline)) /* into forms for several processors */
+
 void sieve_scan_init(struct sieve_scan *sc, const struct sieve *s, struct span in, unsigned line)
 {
 	*sc = (struct sieve_scan){.s = s, .in = in, .line = line, .run_over = true};
@@ -36,7 +38,7 @@ static struct marks marks_few(const struct sieve *s, const uint8_t *p, size_t n)
 	return m;
 }
 
-static inline struct marks marks(const struct sieve *s, const uint8_t *p)
+static INLINE struct marks marks(const struct sieve *s, const uint8_t *p)
 {
 #ifdef __SSE2__
 	const __m128i plus = _mm_set1_epi8(s->space ? '+' : 0), space = _mm_set1_epi8(' ');
@@ -61,7 +63,7 @@ static inline struct marks marks(const struct sieve *s, const uint8_t *p)
 
 /* Newlines that end a line long enough for base64, as far as spaces tell; `before` are those of the block in front. The byte just before a
  * newline is not asked: it may be a carriage return. */
-static uint64_t long_lines(const struct marks *m, uint64_t before)
+static INLINE uint64_t long_lines(const struct marks *m, uint64_t before)
 {
 	uint64_t found = 0, rest;
 
@@ -77,7 +79,7 @@ static uint64_t long_lines(const struct marks *m, uint64_t before)
 }
 
 /* Is one of the windows that are looked up in a whole block known? Eight bytes follow the block. */
-static inline __attribute__((always_inline)) unsigned windows_of(const struct sieve *s, const uint8_t *p, unsigned step)
+static INLINE unsigned windows(const struct sieve *s, const uint8_t *p, unsigned step)
 {
 	unsigned known = 0, i;
 
@@ -87,16 +89,62 @@ static inline __attribute__((always_inline)) unsigned windows_of(const struct si
 	return known;
 }
 
-static unsigned windows(const struct sieve *s, const uint8_t *p)
+/* What a block shows. */
+struct seen {
+	uint64_t special;
+	unsigned known;
+};
+
+/* The first block that shows something, or `end`: the last block begins in front of it. */
+static INLINE size_t search_by(const struct sieve *sieve, const uint8_t *p, size_t at, size_t end, uint64_t *spaces, struct seen *seen, unsigned step)
+{
+	const struct sieve s = *sieve;
+
+	for (; at < end; at += SIEVE_BLOCK) {
+		struct marks m = marks(&s, p + at);
+
+		seen->special = m.escape | (m.newline ? long_lines(&m, *spaces) : 0);
+		seen->known = windows(&s, p + at, step);
+		*spaces = m.space;
+		if (seen->special | seen->known)
+			break;
+	}
+	return at;
+}
+
+static INLINE size_t search_any(const struct sieve *s, const uint8_t *p, size_t at, size_t end, uint64_t *spaces, struct seen *seen)
 {
 	switch (s->step) {
 	case 16:
-		return windows_of(s, p, 16);
+		return search_by(s, p, at, end, spaces, seen, 16);
 	case 8:
-		return windows_of(s, p, 8);
+		return search_by(s, p, at, end, spaces, seen, 8);
 	default:
-		return windows_of(s, p, s->step);
+		return search_by(s, p, at, end, spaces, seen, s->step);
 	}
+}
+
+static size_t search_plain(const struct sieve *s, const uint8_t *p, size_t at, size_t end, uint64_t *spaces, struct seen *seen)
+{
+	return search_any(s, p, at, end, spaces, seen);
+}
+
+#ifdef __x86_64__
+/* The same code for a processor that shifts and counts bits faster. */
+__attribute__((target("avx2,bmi,bmi2,lzcnt"))) static size_t search_avx2(const struct sieve *s, const uint8_t *p, size_t at, size_t end,
+                                                                         uint64_t *spaces, struct seen *seen)
+{
+	return search_any(s, p, at, end, spaces, seen);
+}
+#endif
+
+static size_t search(const struct sieve *s, const uint8_t *p, size_t at, size_t end, uint64_t *spaces, struct seen *seen)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+		return search_avx2(s, p, at, end, spaces, seen);
+#endif
+	return search_plain(s, p, at, end, spaces, seen);
 }
 
 /* A window that may reach behind the end. */
@@ -198,26 +246,46 @@ static void look_at_wrap(const struct sieve_scan *sc, size_t at, struct prefilte
 		widen(r, back_from(sc, at), at);
 }
 
+/* What \n and the like spell. */
+static const uint8_t short_escape[256] = {['"'] = '"', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+
+/* May two bytes begin an escape of one level? */
+static bool escape_possible(const uint8_t *p)
+{
+	switch (p[0]) {
+	case '\\':
+		return short_escape[p[1]] || p[1] == 'u' || p[1] == '\\';
+	case '%':
+		return spelling_nibble[p[1]] < 16;
+	case '&':
+		return p[1] == '#' || p[1] == 'a' || p[1] == 'l' || p[1] == 'g' || p[1] == 'q';
+	default:
+		return false;
+	}
+}
+
 /* No unit at `at` counts when this is false: by its first bytes, because most of what looks like an escape in source text is none. */
 static bool unit_possible(const struct sieve_scan *sc, size_t at)
 {
-	static const uint8_t shorts[256] = {['"'] = '"', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
-	static const uint8_t entity[256] = {['#'] = 1, ['a'] = 1, ['l'] = 1, ['g'] = 1, ['q'] = 1};
-	const uint8_t *p = sc->in.p + at;
+	const uint8_t *p = sc->in.p + at, *member = sc->s->member;
 	unsigned value;
 
-	if (sc->in.len - at < 3 || spelling_intro[p[1]])
+	if (sc->in.len - at < 3 || *p == 0 || *p == '+' || p[1] == 0)
 		return true;
+	if (p[0] == '\\' && p[1] == '\\')
+		return member['\\'] || member[short_escape[p[2]]] || p[2] == 'u' || spelling_intro[p[2]];
+	if (spelling_intro[p[1]]) /* its second character is escaped, or it is none */
+		return escape_possible(p + 1);
+	if (!escape_possible(p))
+		return false;
 	switch (*p) {
 	case '\\':
-		return p[1] == 'u' || sc->s->member[shorts[p[1]]];
+		return p[1] == 'u' || member[short_escape[p[1]]];
 	case '%':
 		value = (unsigned)spelling_nibble[p[1]] << 4 | spelling_nibble[p[2]];
-		return spelling_nibble[p[1]] < 16 && (spelling_intro[p[2]] || (spelling_nibble[p[2]] < 16 && (sc->s->member[value] || spelling_intro[value])));
-	case '&':
-		return entity[p[1]];
+		return spelling_intro[p[2]] || (spelling_nibble[p[2]] < 16 && (member[value] || spelling_intro[value]));
 	default:
-		return true;
+		return p[1] == '#' || spelling_intro[p[2]] || p[2] == (p[1] == 'q' ? 'u' : p[1] == 'a' ? 'm' : 't') || (p[1] == 'a' && p[2] == 'p');
 	}
 }
 
@@ -298,22 +366,36 @@ static void look_at_special(struct sieve_scan *sc, size_t at, struct prefilter_r
 		widen(r, back_from(sc, at), at + 1);
 }
 
-/* Beginnings that the next block shows. */
-static struct prefilter_region block(struct sieve_scan *sc)
+/* Beginnings in the next block that shows any, and what comes before it is passed. Returns where the block begins. */
+static size_t next_block(struct sieve_scan *sc, struct prefilter_region *r)
 {
-	size_t at = sc->at, n = sc->in.len - at < SIEVE_BLOCK ? sc->in.len - at : SIEVE_BLOCK;
-	bool plenty = sc->in.len - at >= SIEVE_BLOCK + SIEVE_WIDTH_MAX;
-	struct marks m = plenty ? marks(sc->s, sc->in.p + at) : marks_few(sc->s, sc->in.p + at, n);
-	uint64_t special = m.escape | (m.newline ? long_lines(&m, sc->spaces) : 0);
-	struct prefilter_region r = {0, 0};
+	size_t left = sc->in.len - sc->at, n = SIEVE_BLOCK, at;
+	struct seen seen = {0, 0};
 
-	if (!plenty || windows(sc->s, sc->in.p + at))
-		look(sc, at, at + n, &r);
-	for (; special; special &= special - 1)
-		look_at_special(sc, at + (size_t)__builtin_ctzll(special), &r);
-	sc->spaces = m.space;
-	sc->at = at + n;
-	return r;
+	*r = (struct prefilter_region){0, 0};
+	if (left >= SIEVE_BLOCK + SIEVE_WIDTH_MAX) {
+		size_t end = sc->at + (left - SIEVE_WIDTH_MAX) / SIEVE_BLOCK * SIEVE_BLOCK;
+
+		at = search(sc->s, sc->in.p, sc->at, end, &sc->spaces, &seen);
+		sc->at = at < end ? at + SIEVE_BLOCK : end;
+		if (at == end)
+			return at;
+	} else {
+		struct marks m;
+
+		at = sc->at;
+		n = left < SIEVE_BLOCK ? left : SIEVE_BLOCK;
+		m = marks_few(sc->s, sc->in.p + at, n);
+		seen.special = m.escape | long_lines(&m, sc->spaces);
+		seen.known = true;
+		sc->spaces = m.space;
+		sc->at = at + n;
+	}
+	if (seen.known)
+		look(sc, at, at + n, r);
+	for (; seen.special; seen.special &= seen.special - 1)
+		look_at_special(sc, at + (size_t)__builtin_ctzll(seen.special), r);
+	return at;
 }
 
 bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r)
@@ -329,8 +411,7 @@ bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r)
 		pending.begin = from;
 	sc->found = (struct prefilter_region){0, 0};
 	while (sc->at < sc->in.len) {
-		at = sc->at;
-		now = block(sc);
+		at = next_block(sc, &now);
 		if (now.begin < from)
 			now.begin = from;
 		if (now.begin >= now.end)

@@ -51,7 +51,7 @@ void sieve_scan_init(struct sieve_scan *sc, const struct sieve *s, struct span i
 bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r);
 
 /* Eight bytes, the first lowest; letter case is folded, because hex has both. */
-static inline uint64_t sieve_window(const uint8_t *p)
+static inline __attribute__((always_inline)) uint64_t sieve_window(const uint8_t *p)
 {
 	uint64_t x;
 
@@ -63,12 +63,12 @@ static inline uint64_t sieve_window(const uint8_t *p)
 }
 
 /* A window is two bits of one word. */
-static inline uint64_t sieve_hash(const struct sieve *s, uint64_t window)
+static inline __attribute__((always_inline)) uint64_t sieve_hash(const struct sieve *s, uint64_t window)
 {
 	return (window & s->mask) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static inline uint64_t sieve_knows(const struct sieve *s, uint64_t window)
+static inline __attribute__((always_inline)) uint64_t sieve_knows(const struct sieve *s, uint64_t window)
 {
 	uint64_t h = sieve_hash(s, window), word = s->known[h >> s->shift];
 
