@@ -18,6 +18,8 @@ elif command -v apt-get >/dev/null; then
 		python3 python3-pip python3-requests s6 socat
 	[ "$npm" = no ] || apt-get install -y -qq --no-install-recommends npm node-undici
 	rm -rf /var/lib/apt/lists/*
+	# apt takes the proxy from the environment, but not the root
+	echo 'Acquire::https::CAInfo "/run/slapenir/trust/ca.pem";' >/etc/apt/apt.conf.d/80slapenir
 else
 	echo "packages.sh: neither apk nor apt-get in the base image; use a Wolfi or Debian base (build argument BASE)" >&2
 	exit 1

@@ -276,7 +276,7 @@ static int put_leaf(struct render *c, const struct leaf_ca *ca, struct buf *list
 	if (leaf_is_good(ca, path, name) && stage_keep(&c->stage, file) == 0)
 		return 0;
 	snprintf(path, sizeof(path), "%s/next/%s", c->dir, file);
-	if (leaf_write(ca, path, name) == 0)
+	if (leaf_write(ca, path, name) == 0 && stage_adopt(&c->stage, file) == 0)
 		return 0;
 	return fail(c, file, "no certificate could be made");
 }
@@ -408,8 +408,12 @@ static int open_stage(struct render *c, bool group_reads)
 		             strerror(errno));
 		return -1;
 	}
+	if (group_reads && !g) {
+		errno = EPERM;
+		return fail(c, ".", "can be given to HAProxy's group only by root, and where there is a group haproxy");
+	}
 	if (fchmod(c->stage.dir, 0750) < 0 || (g && fchown(c->stage.dir, (uid_t)-1, g->gr_gid) < 0) ||
-	    (g && group_reads && stage_share(&c->stage, g->gr_gid, subdirs) < 0))
+	    (group_reads && stage_share(&c->stage, g->gr_gid, subdirs) < 0))
 		return fail(c, ".", "cannot be given to HAProxy's group");
 	return 0;
 }

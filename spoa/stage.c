@@ -91,6 +91,11 @@ void stage_close(struct stage *s)
 	errno = saved;
 }
 
+int stage_adopt(const struct stage *s, const char *name)
+{
+	return s->group == (gid_t)-1 ? 0 : share(s, name, 0640);
+}
+
 int stage_write(const struct stage *s, const char *name, struct span text)
 {
 	int fd = openat(s->next, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -98,7 +103,7 @@ int stage_write(const struct stage *s, const char *name, struct span text)
 
 	if (fd < 0)
 		return -1;
-	if (s->group != (gid_t)-1 && share(s, name, 0640) < 0) {
+	if (stage_adopt(s, name) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -117,9 +122,7 @@ int stage_write(const struct stage *s, const char *name, struct span text)
 
 int stage_keep(const struct stage *s, const char *name)
 {
-	if (linkat(s->dir, name, s->next, name, 0) < 0)
-		return -1;
-	return s->group == (gid_t)-1 ? 0 : share(s, name, 0640);
+	return linkat(s->dir, name, s->next, name, 0) < 0 ? -1 : stage_adopt(s, name);
 }
 
 int stage_slurp(int at, const char *name, struct buf *out)

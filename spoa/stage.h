@@ -28,6 +28,7 @@ int stage_share(struct stage *s, gid_t group, const char *const *subdirs) __attr
 /* All return -1 with errno. Names are relative, at most one level deep. */
 int stage_write(const struct stage *s, const char *name, struct span text) __attribute__((warn_unused_result));
 int stage_keep(const struct stage *s, const char *name) __attribute__((warn_unused_result)); /* links DIR/name to DIR/next/name */
+int stage_adopt(const struct stage *s, const char *name) __attribute__((warn_unused_result)); /* DIR/next/name, written by other means */
 bool stage_differs(const struct stage *s, const char *name); /* are DIR/name and DIR/next/name different, or one absent? */
 
 /* Moves DIR/next/name (file or sub-directory) to DIR/name; what was there is kept as DIR/next/old-name. */

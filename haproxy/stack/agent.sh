@@ -25,5 +25,8 @@ slapenir env "$policy" --agent "${AGENT_NAME:-agent-1}" --state "$state" >"$stat
 chmod 0644 "$state/placeholders/.$(hostname)"
 mv "$state/placeholders/.$(hostname)" "$state/placeholders/agent.env"
 
+# The state ends with the container, what was done does not.
+ln -sf "/var/log/slapenir/$(hostname).log" "$state/audit.log"
+
 exec slapenir spoa --policy "$policy" --state "$state" --listen "tcp:0.0.0.0:9443" --workers "${WORKERS:-2}" \
 	--tls-cert "$tls/spoa.crt" --tls-key "$tls/spoa.key" --tls-ca "$CA_ROOT" --tls-peer haproxy "$@"

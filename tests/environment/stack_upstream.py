@@ -20,7 +20,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             seen.write(json.dumps([self.path, dict(self.headers.items())]) + "\n")
         if self.path.startswith("/echo"):
             return self.answer(json.dumps({k.lower(): v for k, v in self.headers.items()}), "application/json")
-        if self.path == "/-/ping":
+        if self.path.startswith("/-/ping"):
             return self.answer("{}", "application/json")
         super().do_GET()
 

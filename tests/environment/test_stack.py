@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """docker-compose.yml for real: the stack comes up, and everything below is tried from inside the sandbox's container."""
+import hashlib
 import json
 import os
 import pathlib
@@ -46,10 +47,22 @@ def repository(directory):
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t.test", "-C"]
     subprocess.run(["git", "init", "-q", work], check=True)
     (work / "readme").write_text("hello from the repository\n")
-    subprocess.run([*git, work, "add", "readme"], check=True)
+    (work / "Cargo.toml").write_text('[package]\nname = "answer"\nversion = "0.1.0"\n')
+    (work / "src").mkdir()
+    (work / "src/lib.rs").touch()
+    subprocess.run([*git, work, "add", "."], check=True)
     subprocess.run([*git, work, "commit", "-qm", "one"], check=True)
     subprocess.run(["git", "clone", "-q", "--bare", work, bare], check=True)
     subprocess.run(["git", "-C", bare, "update-server-info"], check=True)
+
+
+def apt_repository(directory):
+    """A flat one; a Release file is what apt asks for first."""
+    index = directory / "files/debian"
+    index.mkdir()
+    packages = b"Package: answer\nVersion: 1.0\nArchitecture: all\nMaintainer: t <t@t.test>\nFilename: ./answer.deb\nSize: 1\nSHA256: " + b"0" * 64 + b"\nDescription: test\n"
+    (index / "Packages").write_bytes(packages)
+    (index / "Release").write_text(f"Date: Mon, 02 Nov 2026 00:00:00 UTC\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n")
 
 
 class Stack(unittest.TestCase):
@@ -108,6 +121,7 @@ agents:
         shutil.copy(TOP / "tests/environment/stack_upstream.py", cls.dir / "upstream.py")
         wheel(cls.dir)
         repository(cls.dir)
+        apt_repository(cls.dir)
         # npm and undici as npm ships them: Debian's npm is some hundred packages
         (cls.dir / "npm").mkdir()
         if shutil.which("npm"):
@@ -221,10 +235,56 @@ agents:
         self.tool("rm -rf w && pip install -q --break-system-packages --no-cache-dir --target w --index-url https://index.stack.test/simple/ answer && "
                   "PYTHONPATH=w python3 -c 'import answer; print(answer.value)'", "42", timeout=120)
 
-    def test_apt__through_the_gateway__is_refused_by_policy_not_by_tls(self):
-        said = self.inside("apt-get -o Acquire::https::Proxy=$HTTPS_PROXY -o Dir::State::lists=/tmp/l -o Dir::Etc::sourceparts=/dev/null "
-                           "-o Dir::Etc::sourcelist=/tmp/s -o Acquire::https::CAInfo=$SSL_CERT_FILE update 2>&1", user="root")
-        self.assertEqual(said.returncode, 0, said.stdout)  # an empty list is fine: apt itself runs
+    def test_java__through_the_gateway(self):
+        self.tool("""cat > Get.java <<'X'
+import java.net.URL;
+public class Get {
+    public static void main(String[] a) throws Exception {
+        System.out.println(new String(new URL(a[0]).openStream().readAllBytes()));
+    }
+}
+X
+java Get.java https://api.stack.test/echo/java""", '"host"')
+
+    def test_go__through_the_gateway(self):
+        self.tool("""mkdir -p goget && cat > goget/main.go <<'X'
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, answer.Body)
+}
+X
+cd goget && GOFLAGS=-mod=mod GOCACHE=/home/agent/go-cache go run main.go https://api.stack.test/echo/go""", '"host"')
+
+    def test_cargo__dependency_from_git__through_the_gateway(self):
+        self.tool("""rm -rf crate && mkdir -p crate/src && cd crate && touch src/lib.rs && cat > Cargo.toml <<'X'
+[package]
+name = "crate"
+version = "0.1.0"
+[dependencies]
+answer = { git = "https://index.stack.test/repo.git" }
+X
+CARGO_HOME=/home/agent/cargo cargo fetch && cat /home/agent/cargo/git/checkouts/*/*/readme""", "hello from the repository")
+
+    def test_gh__through_the_gateway__with_a_placeholder_for_a_token(self):
+        self.tool("GH_HOST=api.stack.test GH_ENTERPRISE_TOKEN=$API_KEY gh api https://api.stack.test/echo/gh", '"authorization"')
+        self.assertEqual({h.get("authorization", h.get("Authorization")) for h in self.seen("/echo/gh")}, {f"token {REAL}"})
+
+    def test_apt__through_the_gateway(self):
+        self.tool("""mkdir -p apt/lists/partial apt/cache/archives/partial && echo 'deb [trusted=yes] https://index.stack.test/debian ./' > apt/list &&
+apt-get -o Dir::State=$PWD/apt -o Dir::State::lists=$PWD/apt/lists -o Dir::State::status=/dev/null -o Dir::Cache=$PWD/apt/cache \
+    -o Dir::Etc::sourcelist=$PWD/apt/list -o Dir::Etc::sourceparts=/dev/null -o Debug::NoLocking=1 update &&
+cat apt/lists/*Packages""", "Package: answer")
 
     # --- no way around ---
 
@@ -283,9 +343,24 @@ agents:
         finally:
             self.engine.docker("start", victim)
 
+    def test_audit__outlives_the_container_and_holds_names_only(self):
+        self.inside('curl -sS -H "Authorization: Bearer $API_KEY" https://api.stack.test/echo/audited')
+        def lines():
+            return "".join(self.engine.docker("exec", self.container("spoa", i), "cat", "/var/lib/slapenir/audit.log").stdout for i in range(4))
+        self.until(lambda: "rehydrated" in lines(), 10, "no agent has written it down")
+        self.assertNotIn(REAL, lines())
+        self.engine.docker("run", "--rm", "-v", "slapenir-test_audit:/audit:ro", "base:test", "sh", "-c", "grep -l rehydrated /audit/*.log")
+
+    def test_refusal_by_haproxy_alone__is_in_its_log(self):
+        self.engine.docker("exec", self.container("haproxy"), "sh", "-c", "curl -sS -m 10 -x https://localhost:443 --proxy-cacert /etc/slapenir/root.crt "
+                           "https://api.stack.test/ || true")
+        self.until(lambda: '"code":"cert_required"' in self.compose("logs", "--no-color", "haproxy").stdout, 10, "HAProxy has not logged it")
+
     def test_certificates__come_from_step_ca_and_live_a_day(self):
-        for service, path in (("agent", "/run/slapenir/tls/agent-1.crt"), ("haproxy", "/run/slapenir/tls/haproxy.crt"), ("spoa", "/var/lib/slapenir/tls/spoa.crt")):
-            shown = self.engine.docker("exec", "-u", "root", self.container(service), "openssl", "x509", "-in", path, "-noout", "-issuer", "-checkend", str(25 * 3600),
+        # as the file's owner: root has no capability there that would open it
+        for service, owner, path in (("agent", "forwarder", "/run/slapenir/tls/agent-1.crt"), ("haproxy", "haproxy", "/run/slapenir/tls/haproxy.crt"),
+                                     ("spoa", "root", "/var/lib/slapenir/tls/spoa.crt")):
+            shown = self.engine.docker("exec", "-u", owner, self.container(service), "openssl", "x509", "-in", path, "-noout", "-issuer", "-checkend", str(25 * 3600),
                                        check=False)
             self.assertEqual(shown.returncode, 1, f"{service}: lives longer than a day")
             self.assertIn("SLAPENIR stack intermediate", shown.stdout)

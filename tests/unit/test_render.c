@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void write_policy(const char *yaml)
 }
 
 /* 0 or -1, as render_stage() and render_commit() say */
-static int render(const char *yaml)
+static int render_for(const char *yaml, bool group_reads)
 {
 	static const uint8_t key[32] = "a key of 32 bytes for this test";
 	char file[PATH_MAX], state[PATH_MAX];
@@ -73,9 +74,14 @@ static int render(const char *yaml)
 	memset(&report, 0, sizeof(report));
 	p = policy_load(&options, &report);
 	assert_non_null(p);
-	rc = render_stage(p, state, false, &report) == 0 && render_commit(state, &report) == 0 ? 0 : -1;
+	rc = render_stage(p, state, group_reads, &report) == 0 && render_commit(state, &report) == 0 ? 0 : -1;
 	policy_free(p);
 	return rc;
+}
+
+static int render(const char *yaml)
+{
+	return render_for(yaml, false);
 }
 
 static int make_dir(void **state)
@@ -181,6 +187,33 @@ static void render__again__keeps_good_leaves(void **state)
 	assert_int_equal(before.st_ino, after.st_ino);
 }
 
+static mode_t mode_of(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/state/haproxy/%s", dir, name);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 0777;
+}
+
+static void render__for_a_group__lets_it_read_all_also_what_was_kept(void **state)
+{
+	static const char *const files[] = {"hosts.cfg", "hosts.map", "paths.env", "crt-list", "leaves/a.test.pem", "leaves/b.test.pem"};
+
+	(void)state;
+	assert_int_equal(render("hosts:\n  a.test: {}\n"), 0);
+	assert_int_equal(mode_of("leaves/a.test.pem"), 0600);
+	if (geteuid() != 0 || !getgrnam("haproxy")) {
+		assert_int_equal(render_for("hosts:\n  a.test: {}\n", true), -1);
+		return;
+	}
+	assert_int_equal(render_for("hosts:\n  a.test: {}\n  b.test: {}\n", true), 0);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		assert_int_equal(mode_of(files[i]), 0640);
+	assert_int_equal(mode_of("leaves"), 0750);
+}
+
 static void render__without_hosts__still_has_a_certificate(void **state)
 {
 	(void)state;
@@ -268,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(render__of_addresses_and_words__puts_them_into_the_map, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__that_cannot_read_a_ca__leaves_the_old, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__again__keeps_good_leaves, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(render__for_a_group__lets_it_read_all_also_what_was_kept, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__without_hosts__still_has_a_certificate, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__of_settings__reaches_the_backends, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(render__with_a_name_server_given__asks_no_other, make_dir, remove_dir),
