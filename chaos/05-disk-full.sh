@@ -17,10 +17,11 @@ promise "before" served
 answered=1
 promise "... and audited" eventually 5 all_audited
 dd if=/dev/zero of="$state/filler" bs=4k 2> /dev/null || true
-# what was reserved ahead is used up first; every request that is answered has its line
+# what was reserved ahead (128 KiB) is used up first, the sooner the longer the lines; every request that is answered has its own
+long=/$(printf 'x%.0s' {1..1000})
 refused_after_a_while() {
-	for ((i = 0; i < 2000; i++)); do
-		ask
+	for ((i = 0; i < 300; i++)); do
+		ask --request-target "$long"
 		[ "$status" = 200 ] || break
 		answered=$((answered + 1))
 	done
