@@ -114,8 +114,7 @@ secrets:
 chaos: all | deps-test
 	@BUILD=$(BUILD) chaos/run.sh
 
-bench: all bench-engine | deps-bench deps-test
-	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path.py
+bench: bench-engine bench-path
 
 fuzz: | deps-fuzz
 	@BUILD=$(BUILD) tests/fuzz/run.sh

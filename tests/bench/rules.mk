@@ -8,4 +8,13 @@ $(BUILD)/tests/bench/engine: tests/bench/engine/engine.c $(BUILD)/libspoa.a | de
 bench-engine: $(BUILD)/tests/bench/engine
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/engine/engine.py
 
-.PHONY: bench-engine
+# make bench-path: the whole path beside plain HAProxy, nginx and mitmproxy.
+
+$(BUILD)/tests/bench/load $(BUILD)/tests/bench/upstream: $(BUILD)/tests/bench/%: tests/bench/path/%.c | deps-bench
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< -lssl -lcrypto -lpthread
+
+bench-path: all $(BUILD)/tests/bench/load $(BUILD)/tests/bench/upstream | deps-bench deps-test
+	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path/path.py $(BENCH_FLAGS)
+
+.PHONY: bench-engine bench-path
