@@ -63,6 +63,7 @@ struct side {
 	size_t last_chunk; /* length of the last chunk that was asked about */
 	unsigned patience; /* times a tiny remainder was let grow */
 	bool seen_end, seen_full;
+	bool held_here; /* what is seen and not decided is held because of a shape, so the filter may judge what follows */
 	bool head_sent; /* to the agent */
 	bool whole, expects_100, length_may_change, opaque;
 	bool came_chunked;
@@ -181,6 +182,13 @@ const struct prefilter *shapes_current(struct flow *flow);
 bool shapes_verdict_known(struct flow *flow, int dir, struct span agent, struct span host);
 void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct span host, const uint8_t *gen);
 bool shapes_head_is_clean(struct flow *flow, struct span head);
+
+/* --- clean.c: bytes of a body that need no exchange --- */
+/* true: nothing of a secret or placeholder is whole in them, and the first *pass may go; behind those one may begin. */
+bool clean_judge(struct flow *flow, const struct side *side, const struct view *v, size_t *pass);
+void clean_pass(struct side *side, const struct view *v, size_t pass);
+/* Is a shape the reason why the agent holds these? */
+bool clean_explains(struct flow *flow, const struct side *side, struct span held);
 
 /* --- message.c: a message on its way --- */
 int message_headers(struct stream *s, struct filter *f, struct http_msg *msg);

@@ -5,8 +5,6 @@
  */
 #include "filter.h"
 
-#include "carry.h"
-
 enum { MAX_PATIENCE = 4 };
 
 enum go { GO_STOP = -1, GO_WAIT, GO_ON };
@@ -80,32 +78,6 @@ static unsigned base_flags(const struct window *w)
 	if (side->head_left && (w->msg->flags & HTTP_MSGF_CNT_LEN))
 		flags |= EXCHANGE_F_LENGTH_PROMISED;
 	return flags;
-}
-
-/* --- judged here --- */
-
-static bool may_judge_here(const struct side *side)
-{
-	return !side->seen && !side->rest.len && !(side->carry_len && side->carry[0]);
-}
-
-static bool is_clean(const struct window *w, const struct view *v)
-{
-	const struct prefilter *pf;
-
-	if (!may_judge_here(w->side))
-		return false;
-	pf = shapes_current(w->flow);
-	return pf && !prefilter_candidate(pf, v->bytes, v->end);
-}
-
-static void pass_clean(struct window *w, const struct view *v)
-{
-	unsigned len = w->side->carry_len;
-
-	carry_skip(w->side->carry, &len, v->bytes);
-	w->side->carry_len = (uint8_t)len;
-	w->side->decided += v->bytes.len;
 }
 
 /* --- answers --- */
@@ -200,6 +172,7 @@ static enum go take_chunk(struct window *w, const struct answer *a, const struct
 	size_t before = htx->data, at = w->offset + side->decided;
 	struct span payload = a->payload;
 	ssize_t stands = a->consumed;
+	struct view tail;
 
 	if (!(a->flags & ANSWER_F_PAYLOAD) && side->rest.len)
 		payload = span_of(v->bytes.p, a->consumed); /* must not overtake what waits */
@@ -218,6 +191,8 @@ static enum go take_chunk(struct window *w, const struct answer *a, const struct
 		resized(w, 1);
 		side->decided++;
 	}
+	look(w, &tail, side->seen);
+	side->held_here = clean_explains(w->flow, side, tail.bytes);
 	return GO_ON;
 }
 
@@ -401,11 +376,17 @@ static enum go ask_chunk(struct window *w, const struct view *v, size_t limit)
 	return GO_ON;
 }
 
+/* Nothing has come behind what is held here, and more may come. */
+static bool waits_here(const struct window *w, const struct view *v, size_t limit)
+{
+	return w->side->held_here && v->bytes.len <= w->side->seen && !v->end && !cannot_grow(w, v, limit);
+}
+
 /* One step of a body whose head is released, or held and allowed. */
 static enum go step_body(struct window *w)
 {
 	struct side *side = w->side;
-	size_t limit = limit_of(side, side->head_sent ? 0 : side->head.len);
+	size_t limit = limit_of(side, side->head_sent ? 0 : side->head.len), pass;
 	struct view v;
 
 	if (side->ask.pending)
@@ -419,8 +400,11 @@ static enum go step_body(struct window *w)
 		side->decided += v.bytes.len;
 		return GO_ON;
 	}
-	if (v.bytes.len && is_clean(w, &v)) {
-		pass_clean(w, &v);
+	if (v.bytes.len && waits_here(w, &v, limit))
+		return GO_WAIT;
+	/* what is held until nothing more finds room is for the agent to refuse */
+	if (v.bytes.len && clean_judge(w->flow, side, &v, &pass) && (pass || !cannot_grow(w, &v, limit))) {
+		clean_pass(side, &v, pass);
 		return GO_ON;
 	}
 	return ask_chunk(w, &v, limit);
@@ -543,13 +527,14 @@ static enum go gather(struct window *w, size_t limit)
 static bool passes_here(struct window *w, const struct view *v)
 {
 	struct side *side = w->side;
+	size_t pass = 0;
 
 	if (!shapes_verdict_known(w->flow, w->dir, flow_var(w->s, "txn.agent"), flow_var(w->s, "txn.host")) ||
 	    !shapes_head_is_clean(w->flow, buf_span(&side->head)))
 		return false;
-	if (v->bytes.len && !is_clean(w, v))
+	if (v->bytes.len && !clean_judge(w->flow, side, v, &pass))
 		return false;
-	pass_clean(w, v);
+	clean_pass(side, v, pass);
 	return true;
 }
 

@@ -248,22 +248,40 @@ static bool is_odd_request(const struct head *h)
 	       memchr(h->uri.p, '\\', h->uri.len);
 }
 
-bool shapes_head_is_clean(struct flow *flow, struct span head)
+/* Joins nothing on its two sides: no spelling of anything has it. */
+enum { SEPARATOR = 1 };
+
+static bool append_part(struct buf *out, struct span part)
 {
-	const struct prefilter *pf = shapes_current(flow);
+	return buf_append_span(out, part) == 0 && buf_putc(out, SEPARATOR) == 0;
+}
+
+/* What of a head may hold a secret or placeholder: not its well-known names. The lengths between the values would look like
+ * UTF-16. false: the agent is to judge it, whatever the bytes. */
+static bool take_values(struct buf *out, const struct head *h)
+{
+	struct span rest = h->fields;
 	struct head_field f;
-	struct head h;
-	struct span rest;
 	int more;
 
-	/* a length between two values can join nothing: every value is there in one piece */
-	if (!pf || head_decode(&h, head) < 0 || prefilter_candidate(pf, head, true))
+	if ((h->kind == HEAD_RESPONSE && h->status == 206) || (h->kind == HEAD_REQUEST && is_odd_request(h)))
 		return false;
-	if ((h.kind == HEAD_RESPONSE && h.status == 206) || (h.kind == HEAD_REQUEST && is_odd_request(&h)))
+	if (h->kind == HEAD_REQUEST && !(append_part(out, h->method) && append_part(out, h->uri)))
 		return false;
-	rest = h.fields;
 	while ((more = head_next_field(&f, &rest)) == 1)
-		if (!name_is_plain(f.name) || always_judged(f.name, f.value))
+		if (!name_is_plain(f.name) || always_judged(f.name, f.value) || !append_part(out, f.value))
 			return false;
 	return more == 0;
+}
+
+bool shapes_head_is_clean(struct flow *flow, struct span head)
+{
+	static __thread struct buf values;
+	const struct prefilter *pf = shapes_current(flow);
+	struct head h;
+	bool clean;
+
+	clean = pf && head_decode(&h, head) == 0 && take_values(&values, &h) && !prefilter_candidate(pf, buf_span(&values), true);
+	buf_wipe(&values); /* an answer's head may hold a real secret */
+	return clean;
 }

@@ -115,6 +115,33 @@ class Clean(FastTest):
             got = lab.get("/reply/r")
             self.assertTrue(got.whole and got.body == body)
 
+    def test_what_begins_at_a_chunks_end_is_held_here(self):
+        lab = self.fast()
+        pieces = [DULL * 10 + b"sk-RE", b"ST. " + DULL * 10 + b"sk-REAL-a", b"b! " + DULL + b"sk-F"]
+        lab.upstream.replies["r"] = Reply(pieces, framing="chunked", gap=0.05)
+        lab.get("/reply/r")
+        got, n = self.exchanges(lab, "/reply/r")
+        self.assertEqual((n, got.body, got.whole), (0, b"".join(pieces), True))
+        for begun in (b"sk-RE", b"sk-REAL-a"):
+            self.assertNotIn(begun + b"\r\n", got.raw, "the end of a chunk: it was not held")
+
+    def test_exchange_does_not_make_the_next_chunks_exchanged(self):
+        lab = self.fast()
+        pieces = [b"first " + SECRET + b" then sk-RE", b"ST. " + DULL, b"words. ", b"the end."]
+        lab.upstream.replies["r"] = Reply(pieces, framing="chunked", gap=0.05)
+        lab.get("/reply/r")
+        got, n = self.exchanges(lab, "/reply/r")
+        self.assertEqual((n, got.body), (1, b"".join(pieces).replace(SECRET, FAKE)))
+
+    def test_what_the_agent_holds_for_its_own_reasons_stays_its_own(self):
+        def hold(m):
+            return None if m.is_end else Answer(flags=CACHE, consumed=max(len(m.chunk) - (0 if m.flags & EOM else 2), 0))
+
+        lab = self.fast(hold)
+        lab.upstream.replies["r"] = Reply([SECRET + b" . ", b"1. ", b"2. ", b"3. "], framing="chunked", gap=0.05)
+        lab.get("/reply/r")
+        self.assertGreaterEqual(self.exchanges(lab, "/reply/r")[1], 4)
+
     def test_tail_held_at_the_very_end_of_the_buffer(self):
         """It leaves HAProxy all its room in front of the tail and none behind it: it span for ever."""
         def hold(m):
