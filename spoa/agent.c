@@ -164,7 +164,8 @@ static bool is_malformed(const struct notify *n)
 
 	return n->id.len != EXCHANGE_ID_BYTES || n->seq == 0 || (n->gen.len && n->gen.len != EXCHANGE_GEN_BYTES) ||
 	       heads == (EXCHANGE_F_HEAD | EXCHANGE_F_TRAILERS) || ((n->flags & EXCHANGE_F_TRAILERS) && n->chunk.len) ||
-	       ((n->flags & EXCHANGE_F_LATE_HEAD) && !(n->flags & EXCHANGE_F_HEAD)) || n->chunk.len > UINT32_MAX;
+	       ((n->flags & EXCHANGE_F_LATE_HEAD) && !(n->flags & EXCHANGE_F_HEAD)) || n->chunk.len > UINT32_MAX ||
+	       n->ended.len % EXCHANGE_ENDED_BYTES;
 }
 
 /* A chunk or trailers: the head said what is to be known. */
@@ -222,6 +223,7 @@ static int take_exchange(struct agent *a, const struct notify *n, bool response,
 
 	if (is_malformed(n))
 		return -1;
+	agent_tell_ended(a, n->ended);
 	x.quiet = span_is(n->agent, POLICY_CANARY_AGENT);
 	x.made_only = n->flags & EXCHANGE_F_LENGTH_PROMISED;
 	x.q = (struct policy_request){.agent = n->agent, .host = n->host, .plain = n->flags & EXCHANGE_F_PLAIN};

@@ -53,6 +53,17 @@ void agent_tell_end(struct exchange *x, struct span how)
 	tell(x, &e); /* the record closes by itself when this is lost */
 }
 
+void agent_tell_ended(struct agent *a, struct span ended)
+{
+	struct audit_event e = {.kind = AUDIT_END, .end = span_str("complete")};
+
+	for (size_t at = 0; at + EXCHANGE_ENDED_BYTES <= ended.len; at += EXCHANGE_ENDED_BYTES) {
+		memcpy(e.id, ended.p + at, sizeof(e.id));
+		e.direction = ended.p[at + EXCHANGE_ID_BYTES] != 0;
+		a->sink->emit(a->sink, &e);
+	}
+}
+
 void agent_tell_refusal(struct exchange *x, enum refusal_code code)
 {
 	struct audit_event e = {.kind = AUDIT_REFUSAL, .code = span_str(refusal_get(code)->code)};

@@ -76,6 +76,8 @@ int agent_tell_head(struct exchange *x, struct span method, struct span path) __
 int agent_tell_note(struct exchange *x, const char *code) __attribute__((warn_unused_result));
 int agent_tell_hits(struct exchange *x) __attribute__((warn_unused_result));
 void agent_tell_end(struct exchange *x, struct span how);
+/* Of other requests, which are complete. */
+void agent_tell_ended(struct agent *a, struct span ended);
 void agent_tell_refusal(struct exchange *x, enum refusal_code code);
 /* A request holds a real secret. Suspends the agent where it must. */
 void agent_tell_tripped(struct exchange *x);

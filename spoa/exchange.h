@@ -18,6 +18,8 @@ enum {
 	EXCHANGE_GEN_BYTES = 8,
 	EXCHANGE_CARRY_MAX = 16,
 	EXCHANGE_SCOPE_MAX = 512,
+	EXCHANGE_ENDED_BYTES = EXCHANGE_ID_BYTES + 1, /* a request's id and the direction */
+	EXCHANGE_ENDED_MAX = 8,                       /* of them in one exchange */
 };
 
 enum exchange_flag { /* of a NOTIFY */

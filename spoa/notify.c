@@ -28,6 +28,7 @@ static const struct slot {
 	{"path", TEXT, offsetof(struct notify, path), SIZE_MAX},
 	{"authority", TEXT, offsetof(struct notify, authority), 300},
 	{"direction", NUMBER, offsetof(struct notify, direction), 0},
+	{"ended", TEXT, offsetof(struct notify, ended), EXCHANGE_ENDED_MAX * EXCHANGE_ENDED_BYTES},
 	{"end", TEXT, offsetof(struct notify, end), 64},
 };
 

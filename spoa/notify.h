@@ -13,6 +13,7 @@ struct notify {
 	struct span id, gen, agent, host, scope, carry, head, chunk; /* of an exchange */
 	struct span method, path;                                    /* with a response: of its request */
 	struct span authority;                                       /* of a CONNECT */
+	struct span ended;                                           /* other requests that are over */
 	struct span end;                                             /* of an END */
 	uint32_t seq, flags, direction;
 };

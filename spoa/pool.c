@@ -19,6 +19,7 @@ enum {
 	STABLE_MS = 30000, /* a worker that lived so long was no crash loop */
 	BACKOFF_MS = 100,
 	BACKOFF_MAX_MS = 5000,
+	PAUSE_MS = 10,   /* reports that come so close together cost one wake-up */
 	KILLED_MS = 500, /* pause after a worker that somebody killed right after its start */
 };
 
@@ -31,6 +32,7 @@ struct member { /* one worker process */
 	unsigned slot;
 	pid_t pid;
 	int fd;
+	bool closed; /* its end of fd */
 	struct ev_io readable;
 	struct ev_child exited;
 	enum phase phase;
@@ -59,7 +61,7 @@ struct pool {
 	struct crew *crews; /* the newest first */
 	struct member *members;
 	struct ev_timer watch;
-	struct ev_idle again;
+	struct ev_timer pause;
 	uint64_t restarts;
 };
 
@@ -114,28 +116,50 @@ static void take_report(struct member *m, const uint8_t *bytes, size_t len)
 	}
 }
 
-static void member_read(struct member *m)
+/* How many reports there were. */
+static unsigned member_read(struct member *m)
 {
 	static uint8_t bytes[IPC_MESSAGE_MAX];
+	unsigned reports = 0;
 	ssize_t n;
 
-	while ((n = recv(m->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+	while ((n = recv(m->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
 		take_report(m, bytes, (size_t)n);
-	if (n == 0) /* its end is closed: the child watcher tells how it ended */
-		ev_io_stop(m->pool->loop, &m->readable);
+		reports++;
+	}
+	if (n == 0) /* the child watcher tells how it ended */
+		m->closed = true;
+	return reports;
+}
+
+/* A sleeping master is woken by each report, which costs the worker more than the report itself. While reports keep coming nobody
+ * listens for them: they are looked for. */
+static void pool_listen(struct pool *p, bool on)
+{
+	for (struct member *m = p->members; m; m = m->next) {
+		if (on && !m->closed)
+			ev_io_start(p->loop, &m->readable);
+		else
+			ev_io_stop(p->loop, &m->readable);
+	}
 }
 
 /* One pass over all pipes: what a worker reported before HAProxy asked another one is read before what the other reports. */
 static void pool_read(struct pool *p)
 {
+	unsigned reports = 0;
+	bool waiting;
+
 	for (struct member *m = p->members; m; m = m->next)
-		member_read(m);
-	if (p->events.settle(p->events.ctx))
-		ev_idle_start(p->loop, &p->again);
-	else
-		ev_idle_stop(p->loop, &p->again);
+		reports += member_read(m);
+	waiting = p->events.settle(p->events.ctx);
 	if (p->crews)
 		crew_check_ready(p, p->crews);
+	pool_listen(p, !reports && !waiting);
+	if (reports || waiting)
+		ev_timer_again(p->loop, &p->pause);
+	else
+		ev_timer_stop(p->loop, &p->pause);
 }
 
 static void readable_cb(struct ev_loop *loop, struct ev_io *io, int events)
@@ -145,11 +169,11 @@ static void readable_cb(struct ev_loop *loop, struct ev_io *io, int events)
 	pool_read(((struct member *)io->data)->pool);
 }
 
-static void again_cb(struct ev_loop *loop, struct ev_idle *w, int events)
+static void pause_cb(struct ev_loop *loop, struct ev_timer *t, int events)
 {
 	(void)loop;
 	(void)events;
-	pool_read(w->data);
+	pool_read(t->data);
 }
 
 static uint64_t backoff(struct slot *s, int status, uint64_t lived_ms)
@@ -331,8 +355,8 @@ struct pool *pool_new(struct ev_loop *loop, unsigned workers, const struct pool_
 	p->workers = workers;
 	p->events = *events;
 	ev_timer_init(&p->watch, watch_cb, WATCH_MS / 1000., WATCH_MS / 1000.);
-	ev_idle_init(&p->again, again_cb);
-	p->watch.data = p->again.data = p;
+	ev_timer_init(&p->pause, pause_cb, 0, PAUSE_MS / 1000.0);
+	p->watch.data = p->pause.data = p;
 	ev_timer_start(loop, &p->watch);
 	return p;
 }
@@ -349,7 +373,7 @@ void pool_free(struct pool *p)
 	while (p->crews)
 		crew_free(p, p->crews);
 	ev_timer_stop(p->loop, &p->watch);
-	ev_idle_stop(p->loop, &p->again);
+	ev_timer_stop(p->loop, &p->pause);
 	free(p);
 }
 

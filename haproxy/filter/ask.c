@@ -9,18 +9,19 @@
 static const char *const answer_var[2] = {"txn.slapenir.request.answer", "txn.slapenir.response.answer"};
 
 enum {
-	/* of a frame, beside head, chunk and scope: SPOE's own header, the message's name, twelve names with type and length, agent
+	/* of a frame, beside head, chunk and scope: SPOE's own header, the message's name, thirteen names with type and length, agent
 	 * and host at their longest, method and path as they are cut for the log */
 	FRAME_BUFFER_LESS = 4,
 	FRAME_HEADER = 32,
 	FRAME_NAMES = 192,
 	FRAME_AGENT_HOST = 64 + 260,
 	FRAME_METHOD_PATH = 31 + 255,
+	FRAME_ENDED = EXCHANGE_ENDED_MAX * EXCHANGE_ENDED_BYTES,
 };
 
 ssize_t ask_room(const struct side *side, size_t head_len)
 {
-	size_t less = FRAME_BUFFER_LESS + FRAME_HEADER + FRAME_NAMES + FRAME_AGENT_HOST + FRAME_METHOD_PATH + EXCHANGE_ID_BYTES +
+	size_t less = FRAME_BUFFER_LESS + FRAME_HEADER + FRAME_NAMES + FRAME_AGENT_HOST + FRAME_METHOD_PATH + FRAME_ENDED + EXCHANGE_ID_BYTES +
 		      EXCHANGE_GEN_BYTES + EXCHANGE_CARRY_MAX + head_len;
 
 	/* the scope that an answer brings may be longer than the one there is */
@@ -80,6 +81,7 @@ void ask_begin(struct flow *flow, int dir, unsigned flags, size_t chunk_len)
 		.flags = flags,
 		.chunk_len = chunk_len,
 	};
+	ended_take(flow, &side->ask);
 }
 
 /* Does the answer make sense as one to this question? */
@@ -175,6 +177,7 @@ enum ask_result ask_step(struct stream *s, struct flow *flow, int dir, struct sp
 		}
 		ask_release(s, dir);
 		if (!may_try_again(ask)) {
+			ended_give_back(ask);
 			ask->pending = false;
 			return ASK_FAILED;
 		}
@@ -189,6 +192,7 @@ void ask_cancel(struct stream *s, struct flow *flow, int dir)
 	if (ask->running)
 		run(s, flow->conf->exchange[dir], &what, tick_add(now_ms, 0));
 	ask_release(s, dir);
+	ended_give_back(ask);
 	ask->running = ask->pending = false;
 	set_timer(s, dir, TICK_ETERNITY);
 }

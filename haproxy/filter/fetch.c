@@ -133,6 +133,14 @@ FETCH(fetch_chunk)
 	return now_asking.flow ? give_bytes(smp, SMP_T_BIN, now_asking.chunk.p, now_asking.chunk.len) : 0;
 }
 
+FETCH(fetch_ended)
+{
+	const struct side *side = asking_side();
+
+	UNUSED_ARGS;
+	return side ? give_bytes(smp, SMP_T_BIN, side->ask.ended, (size_t)side->ask.ended_count * EXCHANGE_ENDED_BYTES) : 0;
+}
+
 FETCH(fetch_direction)
 {
 	UNUSED_ARGS;
@@ -187,6 +195,7 @@ static struct sample_fetch_kw_list fetches = {
 		{"slapenir.head", fetch_head, 0, NULL, SMP_T_BIN, SMP_USE_INTRN, 0, NULL},
 		{"slapenir.chunk", fetch_chunk, 0, NULL, SMP_T_BIN, SMP_USE_INTRN, 0, NULL},
 		{"slapenir.direction", fetch_direction, 0, NULL, SMP_T_SINT, SMP_USE_INTRN, 0, NULL},
+		{"slapenir.ended", fetch_ended, 0, NULL, SMP_T_BIN, SMP_USE_INTRN, 0, NULL},
 		{"slapenir.end", fetch_end, 0, NULL, SMP_T_STR, SMP_USE_INTRN, 0, NULL},
 		{"slapenir.ready", fetch_ready, 0, NULL, SMP_T_BOOL, SMP_USE_INTRN, 0, NULL},
 		{"slapenir.id_hex", fetch_id_hex, 0, NULL, SMP_T_STR, SMP_USE_INTRN, 0, NULL},

@@ -142,6 +142,7 @@ static int channel_end_analyze(struct stream *s, struct filter *f, struct channe
 	struct flow *flow = f->ctx;
 	int dir = (chn->flags & CF_ISRESP) ? RES : REQ;
 	struct side *side = &flow->side[dir];
+	const char *how;
 
 	if (!side->ended) {
 		stop_channel(s, flow, chn, dir);
@@ -151,7 +152,10 @@ static int channel_end_analyze(struct stream *s, struct filter *f, struct channe
 	 * nothing is in the audit log needs no end there. */
 	if (!side->seq || !flow->audited || flow->told)
 		return 1;
-	return ask_end(s, flow, dir, how_it_ended(s, flow, dir)) ? 1 : 0;
+	how = how_it_ended(s, flow, dir);
+	if (!side->ask.running && strcmp(how, "complete") == 0 && ended_put(flow, dir))
+		return 1;
+	return ask_end(s, flow, dir, how) ? 1 : 0;
 }
 
 struct flt_ops slapenir_ops = {

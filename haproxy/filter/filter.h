@@ -40,6 +40,7 @@ struct ask {
 	int first, next, deadline; /* ticks: first try, next try, end of this one */
 	unsigned flags;            /* EXCHANGE_F_… */
 	size_t chunk_len;          /* bytes from offset+decided on */
+	uint8_t ended_count, ended[EXCHANGE_ENDED_MAX * EXCHANGE_ENDED_BYTES]; /* told along: see ended.c */
 };
 
 enum phase {
@@ -131,6 +132,11 @@ void ask_cancel(struct stream *s, struct flow *flow, int dir);
 bool ask_end(struct stream *s, struct flow *flow, int dir, const char *how);
 /* A variable of the transaction as text; empty when unset. */
 struct span flow_var(struct stream *s, const char *name);
+
+/* --- ended.c: ends that may be told later --- */
+bool ended_put(const struct flow *flow, int dir); /* false: it has to be told at once */
+void ended_take(const struct flow *flow, struct ask *ask);
+void ended_give_back(struct ask *ask); /* they were not heard */
 
 /* --- head.c: heads and trailers in HTX --- */
 int head_serialize(struct buf *out, struct htx *htx, int dir);

@@ -89,6 +89,9 @@ static enum go refused(const struct window *w, const struct answer *a)
 	w->flow->told = true;
 	if (refusal_decode(&why, a->payload) < 0)
 		return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
+	/* then this is not recorded either; what was recorded before waits for an end */
+	if (span_is(why.code, refusal_get(REFUSAL_AUDIT_UNAVAILABLE)->code))
+		w->flow->told = false;
 	refuse(w->s, w->flow, w->dir, &why);
 	return GO_STOP;
 }

@@ -369,6 +369,32 @@ static void end_of_a_response__is_told_once_all_is_decided(void **state)
 	kit_assert_told(k, "end 0 client_abort; ");
 }
 
+static int exchange_with_ended(struct kit *k, struct span ended)
+{
+	buf_reset(&k->message);
+	kit_put(k, "id", SPOP_BIN, span_str("123456789012"));
+	kit_put_number(k, "seq", 1);
+	kit_put_number(k, "flags", EXCHANGE_F_HEAD | EXCHANGE_F_EOM | EXCHANGE_F_BODYLESS);
+	kit_put(k, "agent", SPOP_STR, span_str(k->cn));
+	kit_put(k, "host", SPOP_STR, span_str(k->host));
+	kit_put(k, "ended", SPOP_BIN, ended);
+	kit_put(k, "head", SPOP_BIN, buf_span(&k->head));
+	return kit_message(k, "slapenir-request", 7);
+}
+
+static void ends_of_other_requests__are_told_with_an_exchange(void **state)
+{
+	static const uint8_t ended[] = "aaaaaaaaaaaa\0bbbbbbbbbbbb\1";
+	struct kit *k = ready(state, made);
+
+	kit_request_head(k, "GET", "/", "");
+	assert_int_equal(exchange_with_ended(k, span_of(ended, sizeof(ended) - 1)), 0);
+	kit_assert_told(k, "end 0 complete; end 1 complete; head GET /; ");
+	assert_int_equal(exchange_with_ended(k, span_of(NULL, 0)), 0);
+	kit_assert_told(k, "head GET /; ");
+	assert_int_equal(exchange_with_ended(k, span_of(ended, 14)), -1);
+}
+
 static int connect(struct kit *k, const char *authority, char *verdict)
 {
 	struct span rest, name;
@@ -470,6 +496,7 @@ int main(void)
 		TEST(scope__of_another_generation_or_broken__cuts),
 		TEST(retry__of_the_same_number__says_the_same),
 		TEST(audit__that_takes_nothing__refuses),
+		TEST(ends_of_other_requests__are_told_with_an_exchange),
 		TEST(end_of_a_response__is_told_once_all_is_decided),
 		TEST(connect__is_allowed_or_refused_and_told),
 		TEST(messages__that_are_none_of_ours__close_the_connection),
