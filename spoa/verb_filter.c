@@ -402,7 +402,8 @@ int verb_filter(int argc, char **argv)
 {
 	struct options o = {.agent = "", .part = "body", .method = "POST", .path = "/"};
 	struct report report = {.no_warnings = true};
-	struct job j = {.o = &o, .sink.emit = heard, .chunk = CHUNK_DEFAULT, .began_ms = clock_ms(), .terminal = isatty(STDERR_FILENO)};
+	struct job j = {.o = &o, .sink.emit = heard, .chunk = CHUNK_DEFAULT, .began_ms = clock_ms(),
+	                .terminal = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO)};
 	const struct policy *policy;
 	int rc;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The engine. The first bytes of the data choose direction and cuts, the rest is the input. Bytes 0x80..0x87 in it stand for a whole secret of
- * the set in one of a few spellings, so that chance finds them. Then: in pieces and with little room it gives what it gives at
+ * The engine. The first bytes of the data choose direction and cuts, the rest is the input, in which some bytes stand for whole secrets
+ * (kit_expand()). Then: in pieces and with little room it gives what it gives at
  * once; and another set of the same names and shapes, its secrets put in the same places, cannot be told from the first.
  */
 #include <stddef.h>
@@ -39,41 +39,6 @@ static void setup(void)
 	}
 }
 
-static void expand(struct buf *in, const struct kit *k, const uint8_t *data, size_t size)
-{
-	struct buf plain = {0};
-	uint64_t random = 7;
-	size_t i, j;
-
-	for (i = 0; i < size && in->len < 8192; i++) {
-		struct span v = k->entry[data[i] % SECRETS].value;
-
-		switch (data[i]) {
-		case 0x80: case 0x81: case 0x82: case 0x83:
-			buf_append_span(in, v);
-			break;
-		case 0x84: case 0x85:
-			for (j = 0; j < v.len; j++)
-				buf_printf(in, j % 3 == i % 3 ? "\\u%04x" : j % 3 == 1 ? "%%%02X" : "%c", v.p[j]);
-			break;
-		case 0x86: case 0x87: case 0x88: case 0x89:
-			buf_reset(&plain);
-			buf_append(&plain, "\x7f\xfe", i % 3);
-			buf_append_span(&plain, v);
-			buf_append_span(&plain, k->entry[(data[i] + 1) % SECRETS].value);
-			kit_base64(in, buf_span(&plain), false, 0, "", 0, &random);
-			break;
-		case 0x8a: case 0x8b:
-			for (j = 0; j < v.len; j++)
-				buf_printf(in, "%02x", v.p[j]);
-			break;
-		default:
-			buf_putc(in, data[i]);
-		}
-	}
-	buf_deinit(&plain);
-}
-
 static enum rewrite_verdict keep_placeholders(void *ctx, enum rewrite_match match, unsigned *entry)
 {
 	(void)ctx, (void)entry;
@@ -96,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		scope.decide = keep_placeholders;
 	}
 	for (s = 0; s < SETS; s++) {
-		expand(&in[s], &kits[s], data + 4, size - 4);
+		kit_expand(&in[s], &kits[s], data + 4, size - 4);
 		must(kit_feed(kits[s].rewriter, &scope, buf_span(&in[s]), &whole, &out[s], NULL, &consumed) == REWRITE_OK);
 		must(out[s].len == in[s].len);
 		pieces.fixed = 1 + data[1];

@@ -225,4 +225,40 @@ static inline void kit_hex(struct buf *out, struct span plain, uint64_t *random)
 		buf_printf(out, kit_random(random, 2) ? "%02x" : "%02X", plain.p[i]);
 }
 
+/* Bytes 0x80..0x8b stand for a whole secret in one of a few spellings, so that chance finds them. */
+static inline void kit_expand(struct buf *in, const struct kit *k, const uint8_t *data, size_t size)
+{
+	struct buf plain = {0};
+	uint64_t random = 7;
+	size_t i, j;
+
+	for (i = 0; i < size && in->len < 8192; i++) {
+		struct span v = k->entry[data[i] % k->count].value;
+
+		switch (data[i]) {
+		case 0x80: case 0x81: case 0x82: case 0x83:
+			buf_append_span(in, v);
+			break;
+		case 0x84: case 0x85:
+			for (j = 0; j < v.len; j++)
+				buf_printf(in, j % 3 == i % 3 ? "\\u%04x" : j % 3 == 1 ? "%%%02X" : "%c", v.p[j]);
+			break;
+		case 0x86: case 0x87: case 0x88: case 0x89:
+			buf_reset(&plain);
+			buf_append(&plain, "\x7f\xfe", i % 3);
+			buf_append_span(&plain, v);
+			buf_append_span(&plain, k->entry[(data[i] + 1) % k->count].value);
+			kit_base64(in, buf_span(&plain), false, 0, "", 0, &random);
+			break;
+		case 0x8a: case 0x8b:
+			for (j = 0; j < v.len; j++)
+				buf_printf(in, "%02x", v.p[j]);
+			break;
+		default:
+			buf_putc(in, data[i]);
+		}
+	}
+	buf_deinit(&plain);
+}
+
 #endif
