@@ -13,9 +13,10 @@ openssl x509 -in "$root" -out "$out/ca.pem.new" || {
 	exit 1
 }
 chmod 0644 "$out/ca.pem.new"
+# keytool takes a second: not for a root that is there already
+cmp -s "$out/ca.pem.new" "$out/ca.pem" || rm -f "$out/ca.jks"
 mv "$out/ca.pem.new" "$out/ca.pem"
-if command -v keytool >/dev/null; then
-	rm -f "$out/ca.jks"
+if [ ! -e "$out/ca.jks" ] && command -v keytool >/dev/null; then
 	keytool -importcert -noprompt -alias slapenir -file "$out/ca.pem" -keystore "$out/ca.jks" -storepass changeit >/dev/null 2>&1
 	chmod 0644 "$out/ca.jks"
 fi

@@ -14,12 +14,20 @@ PACKAGES = ("build-essential ca-certificates cargo curl default-jdk-headless dpk
             "xz-utils bash").split()
 
 
+def free_net():
+    """Two bytes of addresses that nothing on this machine has: neither another engine nor another run of this test."""
+    used = subprocess.run(["ip", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=True).stdout
+    return next(net for net in (f"10.{n}" for n in range(213, 1, -1)) if net + "." not in used)
+
+
 class Engine:
     def __init__(self, directory):
         self.dir = pathlib.Path(directory)
         self.socket = self.dir / "docker.sock"
         self.host = f"unix://{self.socket}"
-        self.env = dict(os.environ, DOCKER_HOST=self.host, DOCKER_BUILDKIT="0", COMPOSE_DOCKER_CLI_BUILD="0", COMPOSE_PROJECT_NAME="slapenir-test")
+        self.net = free_net()
+        self.env = dict(os.environ, DOCKER_HOST=self.host, DOCKER_BUILDKIT="0", COMPOSE_DOCKER_CLI_BUILD="0", COMPOSE_PROJECT_NAME="slapenir-test",
+                        TEST_NET=self.net)
 
     def missing(self):
         """None, or why no engine can be started here."""
@@ -33,9 +41,8 @@ class Engine:
     def start(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         self.log = open(self.dir / "log", "wb")
-        # addresses of its own: another engine on this machine may have the usual ones
         self.process = subprocess.Popen(["dockerd", "--data-root", self.dir / "data", "--exec-root", self.dir / "exec", "--pidfile", self.dir / "pid",
-                                         "-H", self.host, "--bip", "10.213.0.1/24", "--default-address-pool", "base=10.213.16.0/20,size=24"],
+                                         "-H", self.host, "--bip", f"{self.net}.0.1/24", "--default-address-pool", f"base={self.net}.16.0/20,size=24"],
                                         stdout=self.log, stderr=self.log, start_new_session=True)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:

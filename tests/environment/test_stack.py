@@ -112,11 +112,11 @@ class Stack(unittest.TestCase):
         (cls.secrets / "policy.yaml").write_text("""secrets:
   API_KEY: { file: real_tokens, hosts: [api.stack.test] }
 hosts:
-  api.stack.test: { connect: "10.213.9.10:443", ca: upstream.crt }
-  index.stack.test: { connect: "10.213.9.10:443", ca: upstream.crt }
+  api.stack.test: { connect: "NET.9.10:443", ca: upstream.crt }
+  index.stack.test: { connect: "NET.9.10:443", ca: upstream.crt }
 agents:
   agent-1: { secrets: all }
-""")
+""".replace("NET", cls.engine.net))
         (cls.dir / "files").mkdir()
         shutil.copy(TOP / "tests/environment/stack_upstream.py", cls.dir / "upstream.py")
         wheel(cls.dir)
@@ -290,13 +290,13 @@ cat apt/lists/*Packages""", "Package: answer")
 
     def test_isolation__as_root__nothing_but_the_gateway_can_be_reached(self):
         attempts = {
-            "direct address": "curl -m 5 -sk --noproxy '*' https://10.213.9.10/echo/direct",
+            "direct address": f"curl -m 5 -sk --noproxy '*' https://{self.engine.net}.9.10/echo/direct",
             "direct name": "curl -m 5 -sk --noproxy '*' https://api.stack.test/echo/direct",
             "NO_PROXY": "NO_PROXY='*' no_proxy='*' curl -m 5 -sk https://api.stack.test/echo/direct",
             "public address": "curl -m 5 -sk --noproxy '*' https://1.1.1.1/",
             "metadata": "curl -m 5 -s --noproxy '*' http://169.254.169.254/",
             "IPv6": "curl -m 5 -6 -sk --noproxy '*' 'https://[2606:4700:4700::1111]/'",
-            "the machine": "curl -m 5 -sk --noproxy '*' http://$(ip route 2>/dev/null | awk '/default/ {print $3}' | grep . || echo 10.213.16.1)/",
+            "the machine": f"curl -m 5 -sk --noproxy '*' http://{self.engine.net}.16.1/ || curl -m 5 -sk --noproxy '*' http://{self.engine.net}.9.1/",
             "the agent's port": "timeout 5 bash -c ': < /dev/tcp/spoa/9443'",
             "the agent by address": "timeout 5 bash -c ': < /dev/tcp/" + self.address("spoa", "backplane") + "/9443'",
             "another port of the gateway": "timeout 5 bash -c ': < /dev/tcp/haproxy/80'",
