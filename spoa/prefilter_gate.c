@@ -9,49 +9,54 @@ static bool always(void)
 	return true;
 }
 
-uint64_t gate_grams(const struct gate *g, struct span bytes, size_t block)
+static uint64_t events(const struct gate *g, struct span bytes, size_t block)
 {
-	size_t n = bytes.len - block, i, k;
-	uint64_t hits = 0;
+	size_t n = bytes.len - block, i;
+	uint64_t found = 0;
 
 	if (n > GATE_BLOCK)
 		n = GATE_BLOCK;
-	for (i = 0; i < n; i++) {
-		uint8_t buckets = 255;
-
-		/* what lies behind the end could be anything */
-		for (k = 0; k < GATE_GRAM && buckets && i + k < bytes.len - block; k++)
-			buckets &= g->gram[k][bytes.p[block + i + k]];
-		hits |= (uint64_t)(buckets != 0) << i;
-	}
-	return hits;
+	for (i = 0; i < n; i++)
+		if (g->exact[0][bytes.p[block + i]])
+			found |= (uint64_t)gate_event(g, bytes, block + i) << i;
+	return found;
 }
 
-/* Bytes of at most 64 that are in a run of `min` members, which may begin `min` bytes in front of the block. */
+/* Is a byte of the block in a run of `min` members, which may begin `min` bytes in front of it? */
 static bool run_touches(const struct gate *g, unsigned gate_class, unsigned min, struct span bytes, size_t block)
 {
 	size_t from = block > min ? block - min : 0, until = block + GATE_BLOCK, b = from, i;
 
-	while (b < until && bytes.len - b >= min) {
+	while (min && b < until && b < bytes.len && bytes.len - b >= min) {
 		for (i = b + min; i > b && g->run[bytes.p[i - 1]] & gate_class; i--)
 			;
 		if (i == b)
-			return min > 0;
+			return true;
 		b = i;
 	}
 	return false;
 }
 
+bool gate_has_break(struct span bytes, size_t block)
+{
+	size_t i, end = bytes.len - block < GATE_BLOCK + GATE_GRAM ? bytes.len : block + GATE_BLOCK + GATE_GRAM;
+
+	for (i = block; i < end; i++)
+		if (bytes.p[i] == '\n' || bytes.p[i] == '\r' || bytes.p[i] == '\\')
+			return true;
+	return false;
+}
+
 static bool portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find *find)
 {
-	for (; from + GATE_BLOCK + GATE_SLACK <= bytes.len; from += GATE_BLOCK) {
-		find->grams = g->grams ? gate_grams(g, bytes, from) : 0;
+	for (; from < bytes.len; from += GATE_BLOCK) {
 		find->block = from;
-		if (find->grams || (g->text_min && run_touches(g, GATE_TEXT, g->text_min, bytes, from)) ||
-		    (g->line_min && run_touches(g, GATE_LINE, g->line_min, bytes, from)))
+		find->events = g->grams ? events(g, bytes, from) : 0;
+		find->text = run_touches(g, GATE_TEXT, g->text_min, bytes, from);
+		find->line = run_touches(g, GATE_LINE, g->line_min, bytes, from) && (!g->breaks || gate_has_break(bytes, from));
+		if (find->events || find->text || find->line)
 			return true;
 	}
-	find->block = from;
 	return false;
 }
 
@@ -69,47 +74,98 @@ const struct gate_form *gate_best(void)
 	return &gate_portable;
 }
 
-/* A run of n bytes holds at least (n - 3) / 4 groups of four in a row, wherever it begins. 1, 2, 4, 8 and a rest leave of groups in
- * a row those behind which as many stand; 16 are enough for any. */
+/* 1, 2, 4, … and a rest leave of members in a row those in front of which `count - 1` stand. */
+static void doublings(uint8_t *shift, unsigned steps, unsigned count)
+{
+	unsigned have = 1, step;
+
+	for (step = 0; step < steps && have < count; step++) {
+		unsigned by = 2 * have <= count ? have : count - have;
+
+		shift[step] = (uint8_t)by;
+		have += by;
+	}
+}
+
+/* A run of n bytes holds at least (n - 3) / 4 groups of four in a row, wherever it begins; 16 are enough for any. */
 static void run_finish(struct gate *g, unsigned i, unsigned min)
 {
-	unsigned groups = min < 7 ? 0 : (min - 3) / 4, have = 1, step = 0;
+	unsigned groups = min < 7 ? 0 : (min - 3) / 4;
 
 	g->always[i] = min && groups == 0;
-	if (groups > 16)
-		groups = 16;
-	for (; step < 4 && have < groups; step++) {
-		unsigned by = 2 * have <= groups ? have : groups - have;
+	doublings(g->shift[i], 4, groups < 16 ? groups : 16);
+	doublings(g->exact_shift[i], 6, min < 64 ? min : 64);
+}
 
-		g->shift[i][step] = (uint8_t)by;
-		have += by;
+/* Members as pairs of a set of high nibbles and one of low nibbles, which belong to one class or both; a bit for each pair. */
+struct pairs {
+	struct {
+		uint16_t high, low;
+		unsigned classes;
+	} pair[8];
+	unsigned count;
+};
+
+static void pairs_add(struct pairs *p, unsigned high, unsigned low, unsigned classes)
+{
+	unsigned i;
+
+	if (!low)
+		return;
+	for (i = 0; i < p->count && (p->pair[i].low != low || p->pair[i].classes != classes); i++)
+		;
+	if (i == 8) /* more than there is room for: a superset */
+		i--;
+	else if (i == p->count)
+		p->count++;
+	p->pair[i].high |= (uint16_t)(1 << high);
+	p->pair[i].low |= (uint16_t)low;
+	p->pair[i].classes |= classes;
+}
+
+static void runs_finish(struct gate *g)
+{
+	struct pairs pairs = {.count = 0};
+	unsigned high, c, i;
+
+	for (high = 0; high < 16; high++) {
+		unsigned low[3] = {0, 0, 0};
+
+		for (c = 0; c < 16; c++)
+			for (i = GATE_TEXT; i <= GATE_LINE; i++)
+				low[i] |= (g->run[16 * high + c] & i ? 1u : 0) << c;
+		if (low[GATE_TEXT] == low[GATE_LINE]) {
+			pairs_add(&pairs, high, low[GATE_TEXT], GATE_TEXT | GATE_LINE);
+			continue;
+		}
+		pairs_add(&pairs, high, low[GATE_TEXT], GATE_TEXT);
+		pairs_add(&pairs, high, low[GATE_LINE], GATE_LINE);
+	}
+	for (i = 0; i < pairs.count; i++) {
+		for (c = 0; c < 16; c++) {
+			g->run_low[c] |= (uint8_t)((pairs.pair[i].low >> c & 1) << i);
+			g->run_high[c] |= (uint8_t)((pairs.pair[i].high >> c & 1) << i);
+		}
+		for (c = 0; c < 2; c++)
+			g->run_bits[c] |= (uint8_t)((pairs.pair[i].classes >> c & 1) << i);
 	}
 }
 
 void gate_finish(struct gate *g)
 {
-	const unsigned min[2] = {g->text_min, g->line_min};
 	unsigned c, k, i;
 
 	for (c = 0; c < 256; c++) {
-		for (k = 0; k < GATE_GRAM; k++) {
-			g->gram_low[k][c & 15] |= g->gram[k][c];
-			g->gram_high[k][c >> 4] |= g->gram[k][c];
+		for (k = 0; k < GATE_GRAM; k++)
 			g->gram_ascii[k][c & 127] |= g->gram[k][c];
-		}
-		g->grams |= g->gram[0][c] != 0;
 		g->gram_above |= c >= 128 && g->gram[0][c];
 		if (c < 128)
 			g->run_out[c] = (uint8_t)~g->run[c];
-		for (i = 0; i < 2; i++) {
-			if (!(g->run[c] & (GATE_TEXT << i)))
-				continue;
-			if (c < 128)
-				g->run_row[i][c & 15] |= (uint8_t)(1 << (c >> 4));
-			else
+		for (i = 0; i < 2; i++)
+			if (c >= 128 && g->run[c] & (GATE_TEXT << i))
 				g->run_above[i] = 255;
-		}
 	}
-	for (i = 0; i < 2; i++)
-		run_finish(g, i, min[i]);
+	runs_finish(g);
+	run_finish(g, 0, g->text_min);
+	run_finish(g, 1, g->line_min);
 }

@@ -16,74 +16,108 @@
 
 enum { WIDTH = 32 };
 
+typedef __m256i vector;
+
 struct tables {
-	__m256i gram_low[GATE_GRAM], gram_high[GATE_GRAM];
-	__m256i row[2], above[2], bit; /* bit: by high nibble, the bit of a row */
+	vector gram_low[2][GATE_GRAM], gram_high[2][GATE_GRAM];
+	vector run_low, run_high, run_bits[2];
 };
 
-static inline __m256i row_load(const uint8_t *p)
+static inline vector row_load(const uint8_t *p)
 {
 	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)p));
 }
 
 static inline struct tables tables_load(const struct gate *g)
 {
-	static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128};
 	struct tables t;
 
-	for (unsigned k = 0; k < GATE_GRAM; k++) {
-		t.gram_low[k] = row_load(g->gram_low[k]);
-		t.gram_high[k] = row_load(g->gram_high[k]);
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		t.row[i] = row_load(g->run_row[i]);
-		t.above[i] = _mm256_set1_epi8((char)g->run_above[i]);
-	}
-	t.bit = row_load(bit);
+	for (unsigned k = 0; k < GATE_GRAM; k++)
+		for (unsigned i = 0; i < 2; i++) {
+			t.gram_low[i][k] = row_load(g->gram_low[i][k]);
+			t.gram_high[i][k] = row_load(g->gram_high[i][k]);
+		}
+	t.run_low = row_load(g->run_low);
+	t.run_high = row_load(g->run_high);
+	for (unsigned i = 0; i < 2; i++)
+		t.run_bits[i] = _mm256_set1_epi8((char)g->run_bits[i]);
 	return t;
 }
 
-static inline __m256i high_nibble(__m256i v)
+struct nibbles {
+	vector low, high;
+};
+
+static inline struct nibbles nibbles_load(const uint8_t *p)
 {
-	return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+	const vector fifteen = _mm256_set1_epi8(15);
+	vector v = _mm256_loadu_si256((const void *)p);
+
+	return (struct nibbles){_mm256_and_si256(v, fifteen), _mm256_and_si256(_mm256_srli_epi16(v, 4), fifteen)};
 }
 
-static inline __m256i buckets(const struct tables *t, unsigned k, const uint8_t *p)
+static inline vector lookup(vector low, vector high, struct nibbles n)
 {
-	__m256i v = _mm256_loadu_si256((const void *)(p + k)), low = _mm256_and_si256(v, _mm256_set1_epi8(15));
+	return _mm256_and_si256(_mm256_shuffle_epi8(low, n.low), _mm256_shuffle_epi8(high, n.high));
+}
 
-	return _mm256_and_si256(_mm256_shuffle_epi8(t->gram_low[k], low), _mm256_shuffle_epi8(t->gram_high[k], high_nibble(v)));
+/* Of each byte the buckets that it hits. */
+static inline __attribute__((always_inline)) vector buckets(const struct tables *t, unsigned sets, const uint8_t *p)
+{
+	vector hit[2];
+
+	for (unsigned k = 0; k < GATE_GRAM; k++) {
+		struct nibbles n = nibbles_load(p + k);
+
+		for (unsigned i = 0; i < sets; i++) {
+			vector here = lookup(t->gram_low[i][k], t->gram_high[i][k], n);
+
+			hit[i] = k ? _mm256_and_si256(hit[i], here) : here;
+		}
+	}
+	return sets > 1 ? _mm256_or_si256(hit[0], hit[1]) : hit[0];
+}
+
+/* All ones where a byte is no member. */
+static inline vector class_out(const struct tables *t, unsigned i, vector x)
+{
+	return _mm256_cmpeq_epi8(_mm256_and_si256(x, t->run_bits[i]), _mm256_setzero_si256());
 }
 
 /* One bit for each group of four bytes that are all members. */
-static inline unsigned members(const struct tables *t, unsigned i, __m256i v, __m256i bit)
+static inline uint64_t members(const struct tables *t, unsigned i, vector x)
 {
-	const __m256i zero = _mm256_setzero_si256();
-	/* of bytes from 128 on the shuffle takes no row at all */
-	__m256i out = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(t->row[i], v), bit), zero);
-
-	out = _mm256_andnot_si256(_mm256_and_si256(t->above[i], _mm256_cmpgt_epi8(zero, v)), out);
-	return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(out, zero)));
+	return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(class_out(t, i, x), _mm256_setzero_si256())));
 }
 
-static inline __attribute__((always_inline)) void block_read(const struct tables *t, const uint8_t *p, bool grams, bool text, uint64_t *hits,
+static inline uint64_t class_word(const struct tables *t, const uint8_t *p, unsigned i)
+{
+	uint64_t out = 0;
+
+	for (unsigned part = 0; part < GATE_BLOCK / WIDTH; part++) {
+		vector x = lookup(t->run_low, t->run_high, nibbles_load(p + part * WIDTH));
+
+		out |= (uint64_t)(uint32_t)_mm256_movemask_epi8(class_out(t, i, x)) << part * WIDTH;
+	}
+	return ~out;
+}
+
+static inline __attribute__((always_inline)) void block_read(const struct tables *t, const uint8_t *p, unsigned grams, bool text, uint64_t *hits,
                                                              uint64_t groups[2], unsigned i)
 {
-	*hits = 0;
+	uint64_t none = 0;
+
 	for (unsigned part = 0; part < GATE_BLOCK / WIDTH; part++, p += WIDTH) {
-		__m256i v = _mm256_loadu_si256((const void *)p), bit = _mm256_shuffle_epi8(t->bit, high_nibble(v));
+		vector x = lookup(t->run_low, t->run_high, nibbles_load(p));
 		unsigned at = 16 * i + part * WIDTH / 4;
 
-		if (grams) {
-			__m256i b = _mm256_and_si256(_mm256_and_si256(buckets(t, 0, p), buckets(t, 1, p)), _mm256_and_si256(buckets(t, 2, p), buckets(t, 3, p)));
-			unsigned none = (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, _mm256_setzero_si256()));
-
-			*hits |= (uint64_t)(UINT32_MAX & ~none) << part * WIDTH;
-		}
+		if (grams)
+			none |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets(t, grams, p), _mm256_setzero_si256())) << part * WIDTH;
 		if (text)
-			groups[0] |= (uint64_t)members(t, 0, v, bit) << at;
-		groups[1] |= (uint64_t)members(t, 1, v, bit) << at;
+			groups[0] |= members(t, 0, x) << at;
+		groups[1] |= members(t, 1, x) << at;
 	}
+	*hits = ~none;
 }
 
 #include "prefilter_gate_vector.inc"

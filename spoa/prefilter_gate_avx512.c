@@ -57,6 +57,14 @@ static inline __attribute__((always_inline)) void block_read(const struct tables
 	groups[1] |= (uint64_t)_mm512_testn_epi32_mask(out, _mm512_set1_epi8(GATE_LINE)) << 16 * i;
 }
 
+static inline uint64_t class_word(const struct tables *t, const uint8_t *p, unsigned i)
+{
+	__m512i v = _mm512_loadu_si512(p), out = _mm512_permutex2var_epi8(t->out[0], v, t->out[1]);
+
+	out = _mm512_mask_mov_epi8(out, _mm512_movepi8_mask(v), t->out_above);
+	return _mm512_testn_epi8_mask(out, _mm512_set1_epi8(i ? GATE_LINE : GATE_TEXT));
+}
+
 #include "prefilter_gate_vector.inc"
 
 static bool runs_here(void)

@@ -60,41 +60,65 @@ unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsign
 unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned bit, unsigned line, unsigned want);
 
 /* ---- the gate: a vector test for whole blocks (prefilter_gate*.c) ---- */
-enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1 };
+enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1, GATE_BUCKETS = 8 };
 enum { GATE_TEXT = 1, GATE_LINE = 2 }; /* classes of run: of text and hex, of base64 */
 
 struct gate {
-	uint8_t gram[GATE_GRAM][256]; /* eight buckets: a place is a hit when one bit is set in all four */
+	/* Groups of grams: bytes fit when one bit is set in all four. Those in `escapes` are beginnings of escapes. */
+	uint64_t exact[GATE_GRAM][256], escapes;
 	uint8_t run[256];             /* GATE_ bits of the classes that hold the byte */
 	unsigned text_min, line_min;  /* shortest run that matters, at least 1; 0: none does */
-	/* From here on by gate_finish(), for the vector forms, which may say more than is true, never less. */
-	uint8_t gram_low[GATE_GRAM][16], gram_high[GATE_GRAM][16]; /* by nibble: buckets that hold some byte with it */
+	bool breaks;                  /* runs of base64 matter only where a line break or escape stands in them */
+	/* The same for the vector forms, which may say more than is true, never less. Groups are joined into buckets. */
+	uint8_t gram[GATE_GRAM][256];       /* eight buckets of exact sets */
 	uint8_t gram_ascii[GATE_GRAM][128]; /* of the byte and of the one 128 above */
+	uint8_t gram_low[2][GATE_GRAM][16], gram_high[2][GATE_GRAM][16]; /* eight or sixteen buckets by nibble */
+	bool grams, gram_above, wide;       /* is there any gram; may one begin with a byte from 128 on; are there sixteen buckets */
 	uint8_t run_out[128];               /* classes that do not hold the byte */
-	uint8_t run_row[2][16];             /* by class and low nibble: the high nibbles below 8 of members */
 	uint8_t run_above[2];               /* by class: 255 when some byte from 128 on is a member, and then all count */
-	bool grams, gram_above;             /* is there any gram; may one begin with a byte from 128 on */
+	uint8_t run_low[16], run_high[16], run_bits[2]; /* a member has one of its class's bits in both */
 	uint8_t shift[2][4];                /* by class: doublings and a rest that leave of groups in a row those that are enough */
+	uint8_t exact_shift[2][6];          /* the same for bytes, 64 at most */
 	bool always[2];                     /* runs are too short for groups: look everywhere */
 };
 
-/* A block that deserves a look: it has hits, or a run that is long enough may end in it. */
+/* A block that deserves a look. */
 struct gate_find {
-	size_t block;   /* where it begins, or where the search ended */
-	uint64_t grams; /* bit i: block + i is a hit */
+	size_t block;    /* where it begins, or where the search ended */
+	uint64_t events; /* bit i: at block + i stands a gram, or an escape that belongs to one that begins up to three bytes in front of it */
+	bool text, line; /* a run that is long enough ends in the block or in the three bytes behind it */
 };
 
 struct gate_form {
 	const char *name;
 	bool (*runs_here)(void);
-	/* Searches blocks from, from + 64, … as long as GATE_SLACK bytes follow the block. */
+	/* Searches blocks from, from + 64, …, the last of which may be cut. false: there is none. */
 	bool (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find *find);
 };
 
 extern const struct gate_form gate_portable, gate_ssse3, gate_avx2, gate_avx512;
 const struct gate_form *gate_best(void);
-void gate_finish(struct gate *g); /* fills in the tables for shuffles */
-uint64_t gate_grams(const struct gate *g, struct span bytes, size_t block); /* portable, up to the end of the bytes */
+void gate_finish(struct gate *g); /* fills in the tables for vectors, but for those of gate_grams_init() */
+
+/* (prefilter_gram.c) -1: out of memory */
+int gate_grams_init(struct gate *g, const struct tree *tr);
+/* Can a gram begin at bytes[at], its characters spelled in any way, line breaks between them? begun: or what may become one. */
+bool gate_begins(const struct gate *g, struct span bytes, size_t at, bool begun);
+/* The same of an escape at bytes[at] and what begins up to three bytes in front of it. */
+bool gate_escape(const struct gate *g, struct span bytes, size_t at);
+/* A line break, or what may spell one, in a block or just behind it? */
+bool gate_has_break(struct span bytes, size_t block);
+
+/* Is it a hit by the exact sets, too? */
+static inline bool gate_event(const struct gate *g, struct span bytes, size_t at)
+{
+	uint64_t groups = UINT64_MAX;
+
+	/* a zero byte stands for what lies behind the end: no gram has one but in the places behind a very short one */
+	for (unsigned k = 0; k < GATE_GRAM; k++)
+		groups &= g->exact[k][at + k < bytes.len ? bytes.p[at + k] : 0];
+	return groups & ~g->escapes || (groups && gate_escape(g, bytes, at));
+}
 
 /* ---- open shapes (prefilter_open.c) ---- */
 struct open_class {
@@ -116,6 +140,9 @@ struct prefilter {
 
 /* Beginnings from..until in a run that is known up to `end`: the hull of those that may be whole, or an empty region. */
 struct prefilter_region open_text(const struct prefilter *p, struct span bytes, size_t from, size_t until, size_t end);
+
+/* At a line break that base64 may go on over: the hull of anchored shapes that begin up to three bytes in front of it. */
+void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r);
 
 /* Reads base64 characters from *at on, as many as one window takes, and gives the hull of beginnings of open shapes and of anchored ones
  * whose first characters a line break cuts. *at: where the next window begins; *more: the run goes on there. */

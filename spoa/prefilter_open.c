@@ -137,14 +137,16 @@ static int next_sextet(struct span bytes, unsigned line, size_t at, unsigned *le
 	return -1;
 }
 
-/* The last characters in front of a line break: the gate sees no gram there. */
-static void cut_anchors(const struct prefilter *p, struct span bytes, unsigned line, size_t from, size_t wrap, struct prefilter_region *r)
+void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r)
 {
-	size_t at = wrap - from > GATE_SLACK ? wrap - GATE_SLACK : from;
+	size_t from = at > GATE_SLACK ? at - GATE_SLACK : 0;
+	bool partial = false;
 
-	for (; at < wrap; at++)
-		if (walk_fits(&p->anchored, bytes, at, line, FIT_WHOLE) & FIT_WHOLE)
-			widen(r, at, at + 1);
+	if (!spelling_wrap(bytes.p + at, bytes.p + bytes.len, &partial) || carry_line_at(bytes, at, line) < CARRY_LINE_FULL)
+		return;
+	for (; from < at; from++)
+		if (gate_begins(&p->gate, bytes, from, false) && walk_fits(&p->anchored, bytes, from, line, FIT_WHOLE) & FIT_WHOLE)
+			widen(r, from, from + 1);
 }
 
 static bool window_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct window *w, struct prefilter_region *r)
@@ -161,7 +163,7 @@ static bool window_fill(const struct prefilter *p, struct span bytes, unsigned l
 		if (kind < 0)
 			break;
 		if (kind == 0) {
-			cut_anchors(p, bytes, line, from, at, r);
+			open_break(p, bytes, line, at, r);
 			w->odd |= bytes.p[at] == '\\';
 		} else {
 			w->odd |= len > 1;

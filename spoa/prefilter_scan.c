@@ -37,36 +37,23 @@ static bool find_run(const struct gate *g, unsigned gate_class, size_t min, stru
 	return false;
 }
 
-/* Is it a hit by the exact sets, too? The vector forms may say more. */
-static bool is_gram(const struct gate *g, struct span bytes, size_t at)
-{
-	uint8_t buckets = 255;
-
-	for (unsigned k = 0; k < GATE_GRAM && at + k < bytes.len; k++)
-		buckets &= g->gram[k][bytes.p[at + k]];
-	return buckets;
-}
-
-/* A hit is a gram at its place, or an escape up to three characters behind the beginning; the last place of a block stands for escapes
- * behind the block as well. */
+/* An event is a gram at its place, or an escape up to three bytes behind the beginning. */
 static void search_anchored(struct prefilter_scan *s, size_t from)
 {
-	const struct gate *g = &s->p->gate;
+	for (; s->events; s->events &= s->events - 1) {
+		size_t event = s->block + (size_t)__builtin_ctzll(s->events), at = event;
 
-	for (; s->grams; s->grams &= s->grams - 1) {
-		size_t hit = s->block + (size_t)__builtin_ctzll(s->grams), at = hit;
-
-		if (hit + 2 < s->bytes.len && !(s->bytes.p[hit] | s->bytes.p[hit + 1] | s->bytes.p[hit + 2]))
-			continue; /* no spelling has three zero bytes in a row */
-		if (hit == s->block + GATE_BLOCK - 1 || spelling_intro[s->bytes.p[hit]])
-			at = hit > GATE_SLACK ? hit - GATE_SLACK : 0;
-		else if (!is_gram(g, s->bytes, hit))
-			continue;
-		for (at = at < from ? from : at; at <= hit; at++)
-			if (g->gram[0][s->bytes.p[at]] && walk_fits(&s->p->anchored, s->bytes, at, s->line, FIT_WHOLE) & FIT_WHOLE) {
-				s->next[ANCHORED] = (struct prefilter_region){at, at + 1};
-				return;
-			}
+		if (spelling_intro[s->bytes.p[event]])
+			at = event > GATE_SLACK ? event - GATE_SLACK : 0;
+		for (at = at < from ? from : at; at <= event; at++) {
+			if (!gate_begins(&s->p->gate, s->bytes, at, false) ||
+			    !(walk_fits(&s->p->anchored, s->bytes, at, s->line, FIT_WHOLE) & FIT_WHOLE))
+				continue;
+			s->next[ANCHORED] = (struct prefilter_region){at, at + 1};
+			if (at >= s->quiet) /* an escape in the next block may belong to a beginning in front of this one */
+				s->next[ANCHORED] = (struct prefilter_region){s->quiet, s->seen};
+			return;
+		}
 	}
 }
 
@@ -75,11 +62,9 @@ static void search_text(struct prefilter_scan *s)
 	const struct gate *g = &s->p->gate;
 	size_t begin, end, until;
 
-	if (!g->text_min)
-		return;
-	while (s->text < s->quiet && empty(&s->next[TEXT])) {
-		if (!find_run(g, GATE_TEXT, g->text_min, s->bytes, s->text, s->quiet, PREFILTER_WINDOW + 2 * s->p->open_longest, &begin, &end)) {
-			s->text = s->quiet;
+	while (s->text < s->text_end && empty(&s->next[TEXT])) {
+		if (!find_run(g, GATE_TEXT, g->text_min, s->bytes, s->text, s->text_end, PREFILTER_WINDOW + 2 * s->p->open_longest, &begin, &end)) {
+			s->text = s->text_end;
 			return;
 		}
 		until = end - begin > PREFILTER_WINDOW ? begin + PREFILTER_WINDOW : end;
@@ -93,12 +78,10 @@ static void search_base64(struct prefilter_scan *s)
 	const struct gate *g = &s->p->gate;
 	size_t begin, end;
 
-	while (s->base64 < s->quiet && empty(&s->next[BASE64])) {
+	while (s->base64 < (s->more ? s->quiet : s->line_end) && empty(&s->next[BASE64])) {
 		if (!s->more) {
-			if (!g->line_min)
-				return;
-			if (!find_run(g, GATE_LINE, g->line_min, s->bytes, s->base64, s->quiet, g->line_min, &begin, &end)) {
-				s->base64 = s->quiet;
+			if (!find_run(g, GATE_LINE, g->line_min, s->bytes, s->base64, s->line_end, g->line_min, &begin, &end)) {
+				s->base64 = s->line_end;
 				return;
 			}
 			s->base64 = begin;
@@ -107,29 +90,58 @@ static void search_base64(struct prefilter_scan *s)
 	}
 }
 
+/* Anchored shapes in base64 whose first characters a line break cuts: the gate sees no gram there. */
+static void search_breaks(struct prefilter_scan *s)
+{
+	for (; s->base64 < s->line_end && empty(&s->next[BASE64]); s->base64++)
+		open_break(s->p, s->bytes, s->line, s->base64, &s->next[BASE64]);
+}
+
+/* Whatever the block deserves a look for, all runs that begin in front of `quiet` are searched: what begins later is handed out later. */
+static void take_runs(struct prefilter_scan *s, const struct gate_find *find)
+{
+	const struct gate *g = &s->p->gate;
+	size_t back;
+
+	/* a run may have begun in front of the block that shows it */
+	back = find->block > g->text_min + GATE_BLOCK ? find->block - g->text_min - GATE_BLOCK : 0;
+	if (s->text < back)
+		s->text = back;
+	back = find->block > g->line_min + GATE_BLOCK ? find->block - g->line_min - GATE_BLOCK : 0;
+	if (s->base64 < back && !s->more)
+		s->base64 = back;
+	s->text_end = s->line_end = s->quiet;
+}
+
+/* A break just behind the block belongs to beginnings in it. */
+static void take_breaks(struct prefilter_scan *s, const struct gate_find *find)
+{
+	if (!find->line)
+		return;
+	if (s->base64 < find->block)
+		s->base64 = find->block;
+	s->line_end = s->bytes.len - find->block > GATE_BLOCK + GATE_GRAM ? find->block + GATE_BLOCK + GATE_GRAM : s->bytes.len;
+}
+
 /* Takes the next block in, or what is left at the end. */
 static void next_block(struct prefilter_scan *s)
 {
 	const struct gate *g = &s->p->gate;
 	struct gate_find find;
-	size_t back, i;
 
-	if (!s->p->form->next(g, s->bytes, s->quiet, &find))
-		find.grams = gate_grams(g, s->bytes, find.block);
+	s->events = 0;
+	if (!s->p->form->next(g, s->bytes, s->seen, &find)) {
+		s->quiet = s->seen = s->bytes.len;
+		return;
+	}
 	s->block = find.block;
-	s->grams = find.grams;
-	s->quiet = s->bytes.len - find.block > GATE_BLOCK ? find.block + GATE_BLOCK : s->bytes.len;
-	/* an escape at the beginning of the next block may belong to a beginning just in front of it */
-	for (i = 0; s->p->gate.grams && i < GATE_SLACK && s->quiet + i < s->bytes.len; i++)
-		if (spelling_intro[s->bytes.p[s->quiet + i]])
-			s->grams |= UINT64_C(1) << (GATE_BLOCK - 1);
-	/* a run may have begun in front of the block that shows it */
-	back = find.block > g->text_min + GATE_BLOCK ? find.block - g->text_min - GATE_BLOCK : 0;
-	if (s->text < back)
-		s->text = back;
-	back = find.block > g->line_min + GATE_BLOCK ? find.block - g->line_min - GATE_BLOCK : 0;
-	if (s->base64 < back && !s->more)
-		s->base64 = back;
+	s->events = find.events;
+	s->seen = s->bytes.len - find.block > GATE_BLOCK ? find.block + GATE_BLOCK : s->bytes.len;
+	s->quiet = s->seen < s->bytes.len ? s->seen - GATE_SLACK : s->seen;
+	if (g->breaks)
+		take_breaks(s, &find);
+	else
+		take_runs(s, &find);
 }
 
 /* A base64 line that began in front of these bytes may be shorter here than a run has to be. */
@@ -144,6 +156,10 @@ static void first_line(struct prefilter_scan *s)
 		if (!spelling_in_line(c))
 			break;
 	}
+	if (s->p->gate.breaks && s->more) {
+		s->more = false;
+		s->line_end = s->bytes.len < CARRY_LINE_FULL ? s->bytes.len : CARRY_LINE_FULL;
+	}
 }
 
 void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, struct span bytes, unsigned line)
@@ -152,7 +168,7 @@ void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, st
 	if (line && p->gate.line_min)
 		first_line(s);
 	if (p->longest == 0)
-		s->quiet = bytes.len;
+		s->quiet = s->seen = bytes.len;
 }
 
 static void skip_to(struct prefilter_scan *s, size_t from)
@@ -160,14 +176,15 @@ static void skip_to(struct prefilter_scan *s, size_t from)
 	for (unsigned i = 0; i < 3; i++)
 		if (s->next[i].begin < from)
 			s->next[i].begin = from;
-	if (s->quiet < from) {
+	if (s->quiet < from)
 		s->quiet = from;
-		s->grams = 0;
+	if (s->seen < from) {
+		s->seen = from;
+		s->events = 0;
 	}
 	if (s->text < from)
 		s->text = from;
-	if (s->base64 < from)
-		s->base64 = from;
+	/* a base64 run that began in front of `from` still decides about a line break behind it */
 }
 
 bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_region *r)
@@ -179,7 +196,10 @@ bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_regi
 		if (empty(&s->next[ANCHORED]))
 			search_anchored(s, from);
 		search_text(s);
-		search_base64(s);
+		if (s->p->gate.breaks)
+			search_breaks(s);
+		else
+			search_base64(s);
 		for (unsigned i = 0; i < 3; i++)
 			if (!empty(&s->next[i]) && (!best || s->next[i].begin < best->begin))
 				best = &s->next[i];

@@ -83,10 +83,11 @@ struct prefilter_scan {
 	struct span bytes;
 	unsigned line;
 	size_t quiet;                    /* every beginning before it is found or excluded */
-	size_t block;                    /* the block that ends at quiet, */
-	uint64_t grams;                  /* and its places not yet walked */
+	size_t seen, block;              /* how far blocks have been searched, and the one that ends there */
+	uint64_t events;                 /* its places not yet walked */
 	bool more;                       /* base64 goes on where it was searched last */
 	size_t text, base64;             /* how far runs have been searched */
+	size_t text_end, line_end;       /* and how far they have to be */
 	struct prefilter_region next[3]; /* found and not yet passed: anchored, text runs, base64 runs */
 };
 

@@ -19,6 +19,12 @@
 enum { SECRETS = 6, BYTES = 64, TEXT = 8192, ROUNDS = 40 };
 enum { RAW, MIXED, HEX, BASE64, WRAPPED, MODES };
 
+static const struct gate_form *const forms[] = {&gate_portable,
+#if defined(__x86_64__)
+                                                &gate_ssse3, &gate_avx2, &gate_avx512
+#endif
+};
+
 static uint64_t seed = 88172645463325252u;
 
 static unsigned below(unsigned n)
@@ -160,11 +166,6 @@ static unsigned rounds(void)
 
 static void whole__in_any_spelling__begins_in_a_region_of_every_form(void **state)
 {
-	const struct gate_form *const forms[] = {&gate_portable,
-#if defined(__x86_64__)
-	                                         &gate_ssse3, &gate_avx2, &gate_avx512
-#endif
-	};
 	uint8_t text[TEXT];
 	struct set s;
 
@@ -189,6 +190,104 @@ static void whole__in_any_spelling__begins_in_a_region_of_every_form(void **stat
 		}
 		prefilter_free(s.prefilter);
 	}
+}
+
+/* As an engine goes: what begins behind a region is in a later one. */
+static void check_walk(struct prefilter *p, struct span text, const size_t *begin, unsigned count)
+{
+	struct prefilter_region r = {0, 0};
+	struct prefilter_scan s;
+	size_t from = 0;
+	unsigned i = 0;
+	bool more;
+
+	prefilter_scan_init(&s, p, text, 0);
+	do {
+		more = prefilter_next(&s, from, &r);
+		for (; i < count && (!more || begin[i] < r.end); i++)
+			assert_true(begin[i] < from || (more && begin[i] >= r.begin));
+		from = r.end;
+	} while (more);
+}
+
+static void several__one_behind_the_other__begin_in_regions_of_every_form(void **state)
+{
+	uint8_t text[TEXT];
+	size_t begin[8];
+	struct set s;
+
+	(void)state;
+	for (unsigned i = 0; i < rounds(); i++) {
+		set_make(&s);
+		for (unsigned k = 0; k < 30; k++) {
+			size_t n = noise(text, below(100)), offset;
+			unsigned count, f;
+
+			for (count = 0; count < 8; count++) {
+				unsigned which = below(s.count);
+				size_t at = n;
+
+				n += spell(text + n, s.value[which], s.shape[which].length, below(MODES), &offset);
+				begin[count] = at + offset;
+				n += noise(text + n, below(3) ? below(4) : below(150));
+			}
+			for (f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
+				if (!forms[f]->runs_here())
+					continue;
+				s.prefilter->form = forms[f];
+				check_walk(s.prefilter, span_of(text, n), begin, count);
+			}
+		}
+		prefilter_free(s.prefilter);
+	}
+}
+
+/* All forms agree on the events. For runs a vector form may name blocks in vain. */
+static void forms__of_the_gate__find_the_same(void **state)
+{
+	uint8_t text[TEXT];
+	struct set s;
+
+	(void)state;
+	for (unsigned i = 0; i < rounds(); i++) {
+		set_make(&s);
+		for (unsigned k = 0; k < 30; k++) {
+			size_t n = noise(text, below(300)), offset, from;
+			unsigned which = below(s.count), f;
+			struct span all;
+
+			n += spell(text + n, s.value[which], s.shape[which].length, below(MODES), &offset);
+			n += noise(text + n, below(700));
+			all = span_of(text, n);
+			for (f = 1; f < sizeof(forms) / sizeof(forms[0]); f++)
+				for (from = 0; forms[f]->runs_here() && from < n; from += GATE_BLOCK) {
+					struct gate_find a = {.block = from}, b = {.block = from};
+					bool found = gate_portable.next(&s.prefilter->gate, all, from, &a);
+					bool also = forms[f]->next(&s.prefilter->gate, all, from, &b);
+
+					if (found && a.events)
+						assert_true(also && (b.block < a.block || (b.block == a.block && b.events == a.events)));
+					if (also && b.events)
+						assert_true(found && (a.block < b.block || (a.block == b.block && a.events == b.events)));
+				}
+		}
+		prefilter_free(s.prefilter);
+	}
+}
+
+static void literal__with_a_plus_for_its_space__is_a_candidate(void **state)
+{
+	struct shape_set *shapes = shape_set_new();
+	struct prefilter *p;
+
+	(void)state;
+	assert_int_equal(shape_set_add_literal(shapes, span_str("my secret words")), 0);
+	p = prefilter_new(shapes);
+	assert_true(prefilter_candidate(p, span_str("q=my+secret+words&x=1"), true));
+	assert_true(prefilter_candidate(p, span_str("q=my%20secret+words&x=1"), true));
+	assert_false(prefilter_candidate(p, span_str("q=my-secret+words&x=1"), true));
+	prefilter_free(p);
+	shape_set_free(shapes);
 }
 
 static void hold__at_random_cuts__equals_the_definition(void **state)
@@ -254,6 +353,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole__in_any_spelling__begins_in_a_region_of_every_form),
+		cmocka_unit_test(several__one_behind_the_other__begin_in_regions_of_every_form),
+		cmocka_unit_test(forms__of_the_gate__find_the_same),
+		cmocka_unit_test(literal__with_a_plus_for_its_space__is_a_candidate),
 		cmocka_unit_test(hold__at_random_cuts__equals_the_definition),
 		cmocka_unit_test(hold__escape_at_the_edge_of_the_window__is_seen),
 		cmocka_unit_test(ordinary_ends__hold_nothing),
