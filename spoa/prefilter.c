@@ -18,7 +18,7 @@ static void add_text(bool set[256], const char *s)
 /* Bytes that a text or hex run of the open classes may hold, escapes included. */
 static void gate_runs_init(struct prefilter *p)
 {
-	const char *always = "\\%&#;uxX0123456789abcdefABCDEF";
+	const char *always = "\\%&#;uxXmp0123456789abcdefABCDEF"; /* those of &amp;#65; too */
 	bool named = false, control = false;
 	struct gate *g = &p->gate;
 	unsigned shortest = 0, i, c;
@@ -30,8 +30,10 @@ static void gate_runs_init(struct prefilter *p)
 		shortest = shortest == 0 || k->length < shortest ? k->length : shortest;
 		p->open_longest = k->length > p->open_longest ? k->length : p->open_longest;
 		for (c = 0; c < 256; c++)
-			text[c] |= k->member[c];
+			p->open_member[c] |= k->member[c];
 	}
+	for (c = 0; c < 256; c++)
+		text[c] = p->open_member[c];
 	for (c = 0; c < 32; c++)
 		control |= text[c];
 	named = text['&'] || text['<'] || text['>'] || text['"'] || text['\''];
@@ -143,8 +145,11 @@ struct prefilter *prefilter_new(const struct shape_set *s)
 	open = copy_templates(p, s);
 	tree_init(&p->open, p->template, (uint32_t)open);
 	tree_init(&p->anchored, p->template + open, (uint32_t)(s->count - open));
-	for (i = 0; i < open; i++)
+	for (i = 0; i < open; i++) {
 		open_add(p, &p->template[i]);
+		if (p->template[i].length > p->open_longest_shape)
+			p->open_longest_shape = p->template[i].length;
+	}
 	tail_init(p, s);
 	gate_runs_init(p);
 	if (gate_grams_init(&p->gate, &p->anchored) < 0) {

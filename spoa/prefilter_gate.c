@@ -74,27 +74,30 @@ const struct gate_form *gate_best(void)
 	return &gate_portable;
 }
 
-/* 1, 2, 4, … and a rest leave of members in a row those in front of which `count - 1` stand. */
+/* 1, 2, 4, … and rests, each 1 at least, that leave of members in a row those in front of which `count - 1` stand. */
 static void doublings(uint8_t *shift, unsigned steps, unsigned count)
 {
-	unsigned have = 1, step;
+	for (unsigned have = 1, step = 0; step < steps && have < count; step++) {
+		unsigned left = steps - step - 1, most = count - have > left ? count - have - left : 1;
 
-	for (step = 0; step < steps && have < count; step++) {
-		unsigned by = 2 * have <= count ? have : count - have;
-
-		shift[step] = (uint8_t)by;
-		have += by;
+		shift[step] = (uint8_t)(have < most ? have : most);
+		have += shift[step];
 	}
+}
+
+static unsigned groups_in(unsigned min)
+{
+	return min < 7 ? 0 : (min - 3) / 4;
 }
 
 /* A run of n bytes holds at least (n - 3) / 4 groups of four in a row, wherever it begins; 16 are enough for any. */
 static void run_finish(struct gate *g, unsigned i, unsigned min)
 {
-	unsigned groups = min < 7 ? 0 : (min - 3) / 4;
+	unsigned groups = groups_in(min);
 
 	g->always[i] = min && groups == 0;
 	doublings(g->shift[i], 4, groups < 16 ? groups : 16);
-	doublings(g->exact_shift[i], 6, min < 64 ? min : 64);
+	doublings(g->exact_shift[i], 6, min < 7 ? 7 : min < 64 ? min : 64);
 }
 
 /* Members as pairs of a set of high nibbles and one of low nibbles, which belong to one class or both; a bit for each pair. */
@@ -168,4 +171,6 @@ void gate_finish(struct gate *g)
 	runs_finish(g);
 	run_finish(g, 0, g->text_min);
 	run_finish(g, 1, g->line_min);
+	g->coded_groups = groups_in(g->coded_min);
+	doublings(g->shift[2], 4, g->coded_groups);
 }

@@ -14,12 +14,16 @@
 
 #include <immintrin.h>
 
-enum { WIDTH = 32 };
+enum { WIDTH = 32, PARTS = GATE_BLOCK / WIDTH, LEAD = GATE_BLOCK };
 
 typedef __m256i vector;
 
+struct grams {
+	vector low[2][GATE_GRAM], high[2][GATE_GRAM];
+};
+
 struct tables {
-	vector gram_low[2][GATE_GRAM], gram_high[2][GATE_GRAM];
+	struct grams grams;
 	vector run_low, run_high, run_bits[2];
 };
 
@@ -28,17 +32,25 @@ static inline vector row_load(const uint8_t *p)
 	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)p));
 }
 
-static inline struct tables tables_load(const struct gate *g)
+static inline __attribute__((always_inline)) void grams_load(struct grams *t, const struct gate_nibbles *n)
+{
+#pragma GCC unroll 4
+	for (unsigned k = 0; k < GATE_GRAM; k++)
+#pragma GCC unroll 2
+		for (unsigned i = 0; i < 2; i++) {
+			t->low[i][k] = row_load(n->low[i][k]);
+			t->high[i][k] = row_load(n->high[i][k]);
+		}
+}
+
+static inline __attribute__((always_inline)) struct tables tables_load(const struct gate *g)
 {
 	struct tables t;
 
-	for (unsigned k = 0; k < GATE_GRAM; k++)
-		for (unsigned i = 0; i < 2; i++) {
-			t.gram_low[i][k] = row_load(g->gram_low[i][k]);
-			t.gram_high[i][k] = row_load(g->gram_high[i][k]);
-		}
+	grams_load(&t.grams, &g->nibbles);
 	t.run_low = row_load(g->run_low);
 	t.run_high = row_load(g->run_high);
+#pragma GCC unroll 2
 	for (unsigned i = 0; i < 2; i++)
 		t.run_bits[i] = _mm256_set1_epi8((char)g->run_bits[i]);
 	return t;
@@ -61,40 +73,63 @@ static inline vector lookup(vector low, vector high, struct nibbles n)
 	return _mm256_and_si256(_mm256_shuffle_epi8(low, n.low), _mm256_shuffle_epi8(high, n.high));
 }
 
-/* Of each byte the buckets that it hits. */
-static inline __attribute__((always_inline)) vector buckets(const struct tables *t, unsigned sets, const uint8_t *p)
+/* The hits in a block, whose buckets are in so many sets. A table is loaded once for all parts. */
+static inline __attribute__((always_inline)) uint64_t grams_read(const struct grams *t, unsigned sets, const uint8_t *p)
 {
-	vector hit[2];
+	vector hit[2][PARTS];
+	uint64_t none = 0;
 
+#pragma GCC unroll 4
 	for (unsigned k = 0; k < GATE_GRAM; k++) {
-		struct nibbles n = nibbles_load(p + k);
+		struct nibbles n[PARTS];
 
-		for (unsigned i = 0; i < sets; i++) {
-			vector here = lookup(t->gram_low[i][k], t->gram_high[i][k], n);
+#pragma GCC unroll 4
+		for (unsigned part = 0; part < PARTS; part++)
+			n[part] = nibbles_load(p + part * WIDTH + k);
+#pragma GCC unroll 2
+		for (unsigned i = 0; i < sets; i++)
+#pragma GCC unroll 4
+			for (unsigned part = 0; part < PARTS; part++) {
+				vector here = lookup(t->low[i][k], t->high[i][k], n[part]);
 
-			hit[i] = k ? _mm256_and_si256(hit[i], here) : here;
-		}
+				hit[i][part] = k ? _mm256_and_si256(hit[i][part], here) : here;
+			}
 	}
-	return sets > 1 ? _mm256_or_si256(hit[0], hit[1]) : hit[0];
+#pragma GCC unroll 4
+	for (unsigned part = 0; part < PARTS; part++) {
+		vector any = sets > 1 ? _mm256_or_si256(hit[0][part], hit[1][part]) : hit[0][part];
+
+		none |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(any, _mm256_setzero_si256())) << part * WIDTH;
+	}
+	return ~none;
+}
+
+static uint64_t coded_read(const struct gate *g, const uint8_t *p)
+{
+	struct grams t;
+
+	grams_load(&t, &g->coded);
+	return g->coded.wide ? grams_read(&t, 2, p) : grams_read(&t, 1, p);
 }
 
 /* All ones where a byte is no member. */
-static inline vector class_out(const struct tables *t, unsigned i, vector x)
+static inline __attribute__((always_inline)) vector class_out(const struct tables *t, unsigned i, vector x)
 {
 	return _mm256_cmpeq_epi8(_mm256_and_si256(x, t->run_bits[i]), _mm256_setzero_si256());
 }
 
 /* One bit for each group of four bytes that are all members. */
-static inline uint64_t members(const struct tables *t, unsigned i, vector x)
+static inline __attribute__((always_inline)) uint64_t members(const struct tables *t, unsigned i, vector x)
 {
 	return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(class_out(t, i, x), _mm256_setzero_si256())));
 }
 
-static inline uint64_t class_word(const struct tables *t, const uint8_t *p, unsigned i)
+static inline __attribute__((always_inline)) uint64_t class_word(const struct tables *t, const uint8_t *p, unsigned i)
 {
 	uint64_t out = 0;
 
-	for (unsigned part = 0; part < GATE_BLOCK / WIDTH; part++) {
+#pragma GCC unroll 4
+	for (unsigned part = 0; part < PARTS; part++) {
 		vector x = lookup(t->run_low, t->run_high, nibbles_load(p + part * WIDTH));
 
 		out |= (uint64_t)(uint32_t)_mm256_movemask_epi8(class_out(t, i, x)) << part * WIDTH;
@@ -102,22 +137,38 @@ static inline uint64_t class_word(const struct tables *t, const uint8_t *p, unsi
 	return ~out;
 }
 
-static inline __attribute__((always_inline)) void block_read(const struct tables *t, const uint8_t *p, unsigned grams, bool text, uint64_t *hits,
-                                                             uint64_t groups[2], unsigned i)
+static inline __attribute__((always_inline)) void runs_read(const struct tables *t, const uint8_t *p, bool text, uint64_t groups[2], unsigned i)
 {
-	uint64_t none = 0;
-
-	for (unsigned part = 0; part < GATE_BLOCK / WIDTH; part++, p += WIDTH) {
-		vector x = lookup(t->run_low, t->run_high, nibbles_load(p));
+#pragma GCC unroll 4
+	for (unsigned part = 0; part < PARTS; part++) {
+		vector x = lookup(t->run_low, t->run_high, nibbles_load(p + part * WIDTH));
 		unsigned at = 16 * i + part * WIDTH / 4;
 
-		if (grams)
-			none |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(buckets(t, grams, p), _mm256_setzero_si256())) << part * WIDTH;
 		if (text)
 			groups[0] |= members(t, 0, x) << at;
 		groups[1] |= members(t, 1, x) << at;
 	}
-	*hits = ~none;
+}
+
+static inline __attribute__((always_inline)) void block_read(const struct tables *t, const uint8_t *p, unsigned grams, bool text, uint64_t *hits,
+                                                             uint64_t groups[2], unsigned i)
+{
+	*hits = grams ? grams_read(&t->grams, grams, p) : 0;
+	runs_read(t, p + LEAD, text, groups, i);
+}
+
+static inline bool breaks(struct span bytes, size_t block, const uint8_t *p)
+{
+	const vector lf = _mm256_set1_epi8('\n'), cr = _mm256_set1_epi8('\r'), backslash = _mm256_set1_epi8('\\');
+	vector any = _mm256_setzero_si256();
+
+	(void)bytes, (void)block;
+	for (unsigned part = 0; part <= PARTS; part++) {
+		vector v = _mm256_loadu_si256((const void *)(p + part * WIDTH));
+
+		any = _mm256_or_si256(any, _mm256_or_si256(_mm256_cmpeq_epi8(v, lf), _mm256_or_si256(_mm256_cmpeq_epi8(v, cr), _mm256_cmpeq_epi8(v, backslash))));
+	}
+	return _mm256_movemask_epi8(any);
 }
 
 #include "prefilter_gate_vector.inc"

@@ -57,6 +57,27 @@ static inline __attribute__((always_inline)) void block_read(const struct tables
 	groups[1] |= (uint64_t)_mm512_testn_epi32_mask(out, _mm512_set1_epi8(GATE_LINE)) << 16 * i;
 }
 
+enum { LEAD = 0 };
+
+static inline void runs_read(const struct tables *t, const uint8_t *p, bool text, uint64_t groups[2], unsigned i)
+{
+	uint64_t hits;
+
+	block_read(t, p, false, text, &hits, groups, i);
+}
+
+static inline uint64_t coded_read(const struct gate *g, const uint8_t *p)
+{
+	(void)g, (void)p;
+	return 0;
+}
+
+static inline bool breaks(struct span bytes, size_t block, const uint8_t *p)
+{
+	(void)p;
+	return gate_has_break(bytes, block);
+}
+
 static inline uint64_t class_word(const struct tables *t, const uint8_t *p, unsigned i)
 {
 	__m512i v = _mm512_loadu_si512(p), out = _mm512_permutex2var_epi8(t->out[0], v, t->out[1]);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "carry.h"
 #include "prefilter_internal.h"
 #include "spelling.h"
 
@@ -13,16 +14,17 @@ struct gram {
 	uint64_t set[GATE_GRAM][4];
 };
 
-enum { GROUPS = 64, CODINGS = 5, ESCAPES = 12, HIGH_NIBBLES = 16 };
+enum { GROUPS = 64, CODINGS = 4, ESCAPES = 12, HIGH_NIBBLES = 16 };
+enum { SPLIT_MIN = 16 }; /* shorter runs are too common in text to look for other codings in them only */
 
 /* An estimated hit in so many bytes of text is rare enough for eight buckets. */
-static const double RARE = 1 / 1500.0;
+static const double RARE = 1 / 500.0;
 
 /* Ordinary text, source and events, some of it base64: how often each byte comes, of 10,000. */
 static const uint16_t often[128] = {
 	1, 1, 1, 1, 1, 1, 1, 1, 1, 149, 195, 1, 1, 1, 1, 1,
 	1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-	719, 8, 363, 7, 1, 20, 28, 10, 88, 88, 43, 45, 175, 99, 65, 45,
+	719, 8, 363, 7, 1, 20, 250, 10, 88, 88, 43, 45, 175, 99, 65, 45,
 	97, 61, 53, 48, 86, 35, 39, 45, 49, 45, 139, 78, 16, 59, 55, 5,
 	1, 68, 35, 56, 41, 74, 37, 49, 37, 59, 32, 48, 57, 52, 54, 60,
 	46, 45, 47, 64, 53, 56, 34, 46, 38, 60, 32, 30, 40, 30, 1, 120,
@@ -358,34 +360,38 @@ static void fill_exact(struct gate *g, const struct gram *groups, unsigned n, un
 	}
 }
 
-static void fill_buckets(struct gate *g, const struct gram *groups, unsigned n, struct cluster *c)
+static void fill_exact_buckets(struct gate *g, const struct gram *groups, unsigned n, struct cluster *c)
 {
-	struct cluster *narrow = c + 1;
-	unsigned i, k, b;
-
 	cluster_init(c, groups, n, false);
 	cluster_join(c, GATE_BUCKETS);
-	for (i = 0; i < c->count; i++)
-		for (k = 0; k < GATE_GRAM; k++)
-			for (b = 0; b < 256; b++)
+	for (unsigned i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < GATE_GRAM; k++)
+			for (unsigned b = 0; b < 256; b++)
 				g->gram[k][b] |= (uint8_t)(set_has(c->g[i].set[k], b) << i);
+}
+
+/* Eight buckets if they hit rarely, else sixteen. */
+static void fill_nibbles(struct gate_nibbles *to, const struct gram *groups, unsigned n, struct cluster *c)
+{
+	struct cluster *narrow = c + 1;
+
 	cluster_init(c, groups, n, true);
 	cluster_join(c, 2 * GATE_BUCKETS);
 	*narrow = *c;
 	if (cluster_join(narrow, GATE_BUCKETS) < RARE)
 		c = narrow;
-	g->wide = c->count > GATE_BUCKETS;
-	for (i = 0; i < c->count; i++)
-		for (k = 0; k < GATE_GRAM; k++)
-			for (b = 0; b < 256; b++)
+	to->wide = c->count > GATE_BUCKETS;
+	for (unsigned i = 0; i < c->count; i++)
+		for (unsigned k = 0; k < GATE_GRAM; k++)
+			for (unsigned b = 0; b < 256; b++)
 				if (set_has(c->g[i].set[k], b)) {
-					g->gram_low[i / 8][k][b & 15] |= (uint8_t)(1 << i % 8);
-					g->gram_high[i / 8][k][b >> 4] |= (uint8_t)(1 << i % 8);
+					to->low[i / 8][k][b & 15] |= (uint8_t)(1 << i % 8);
+					to->high[i / 8][k][b >> 4] |= (uint8_t)(1 << i % 8);
 				}
 }
 
-/* Every coding of every different beginning. Returns how many; `any` and `text` get the bytes that an escape there may spell. */
-static size_t grams_collect(const struct tree *tr, struct gram *g, uint64_t text[4], uint64_t any[4])
+/* Every different beginning, as text and coded. `any` and `plain` get the bytes that an escape there may spell. Returns how many. */
+static size_t grams_collect(const struct tree *tr, struct gram *text, struct gram *coded, uint64_t plain[4], uint64_t any[4])
 {
 	struct gram head, before = {0};
 	unsigned offset, j;
@@ -399,38 +405,65 @@ static size_t grams_collect(const struct tree *tr, struct gram *g, uint64_t text
 			continue;
 		before = head;
 		for (j = 0; j < GATE_GRAM && j < t->length; j++)
-			set_join(text, head.set[j]);
-		g[n++] = gram_text(&head);
-		g[n++] = gram_hex(&head);
+			set_join(plain, head.set[j]);
+		text[n++] = gram_text(&head);
+		*coded++ = gram_hex(&head);
 		for (offset = 0; offset < 6; offset += 2) {
-			g[n] = gram_base64(&head, t->length, offset);
+			*coded = gram_base64(&head, t->length, offset);
 			for (j = 0; j < GATE_GRAM && 6 * j < 8u * t->length + offset; j++)
-				set_join(any, g[n].set[j]);
-			n++;
+				set_join(any, coded->set[j]);
+			coded++;
 		}
 	}
-	set_join(any, text);
+	set_join(any, plain);
 	return n;
+}
+
+/* Bytes of base64's class in a row around a whole one in hex or base64, or in front of a line break in it. */
+static unsigned coded_run(const struct tree *tr)
+{
+	unsigned shortest = SHAPE_LENGTH_MAX;
+
+	for (uint32_t i = 0; i < tr->count; i++)
+		if (tr->t[i].length < shortest)
+			shortest = tr->t[i].length;
+	shortest = (8 * shortest + 5) / 6;
+	return shortest < CARRY_LINE_FULL ? shortest : CARRY_LINE_FULL;
+}
+
+static void fill(struct gate *g, const struct tree *tr, struct gram *text, struct gram *coded, struct cluster *room)
+{
+	uint64_t plain[4] = {0}, any[4] = {0};
+	struct gram group[GROUPS] = {{{{0}}}};
+	unsigned texts, codes, all;
+	size_t n = grams_collect(tr, text, coded, plain, any);
+
+	texts = grams_reduce(text, n, (GROUPS - ESCAPES) / 2);
+	codes = grams_reduce(coded, CODINGS * n, GROUPS - ESCAPES - texts);
+	memcpy(group, coded, codes * sizeof(*group));
+	memcpy(group + codes, text, texts * sizeof(*group));
+	all = codes + texts + escapes(group + codes + texts, plain, any);
+	fill_exact(g, group, all, codes + texts);
+	fill_exact_buckets(g, group, all, room);
+	g->coded_min = coded_run(tr);
+	g->split = g->coded_min >= SPLIT_MIN;
+	if (g->split)
+		fill_nibbles(&g->coded, group, codes, room);
+	fill_nibbles(&g->nibbles, g->split ? group + codes : group, g->split ? all - codes : all, room);
+	g->grams = true;
 }
 
 int gate_grams_init(struct gate *g, const struct tree *tr)
 {
-	struct gram *grams = malloc((CODINGS * (size_t)tr->count + ESCAPES) * sizeof(*grams));
+	struct gram *grams = malloc((1 + CODINGS) * ((size_t)tr->count + 1) * sizeof(*grams));
 	struct cluster *room = malloc(2 * sizeof(*room));
-	uint64_t text[4] = {0}, any[4] = {0};
-	unsigned n, more;
+	int result = grams && room ? 0 : -1;
 
-	if (grams && room && tr->count) {
-		n = grams_reduce(grams, grams_collect(tr, grams, text, any), GROUPS - ESCAPES);
-		memset(grams + n, 0, ESCAPES * sizeof(*grams));
-		more = escapes(grams + n, text, any);
-		fill_exact(g, grams, n + more, n);
-		fill_buckets(g, grams, n + more, room);
-		g->grams = true;
-	}
+	if (result == 0 && tr->count)
+		fill(g, tr, grams, grams + tr->count, room);
 	free(grams);
 	free(room);
-	return grams && room ? 0 : -1;
+	return result;
 }
 
 /* ---- the exact check ---- */

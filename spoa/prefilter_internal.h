@@ -56,12 +56,21 @@ enum { FIT_WHOLE = 1, FIT_BEGUN = 2 };
 
 /* Which of FIT_ are true of bytes[from..); the walk ends when it has one that is wanted. */
 unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsigned line, unsigned want);
+/* Is FIT_BEGUN true in one of these codings? */
+enum { CODING_TEXT = 1, CODING_HEX = 2, CODING_BASE64 = 4, CODINGS_ALL = 7 };
+bool walk_begun(const struct tree *tr, struct span bytes, size_t from, unsigned line, unsigned codings);
 /* The same of what begins in the first character, one of base64, at its bit number `bit` or behind it. */
 unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned bit, unsigned line, unsigned want);
 
 /* ---- the gate: a vector test for whole blocks (prefilter_gate*.c) ---- */
 enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1, GATE_BUCKETS = 8 };
 enum { GATE_TEXT = 1, GATE_LINE = 2 }; /* classes of run: of text and hex, of base64 */
+
+/* Eight or sixteen buckets by nibble. */
+struct gate_nibbles {
+	uint8_t low[2][GATE_GRAM][16], high[2][GATE_GRAM][16];
+	bool wide;
+};
 
 struct gate {
 	/* Groups of grams: bytes fit when one bit is set in all four. Those in `escapes` are beginnings of escapes. */
@@ -72,12 +81,13 @@ struct gate {
 	/* The same for the vector forms, which may say more than is true, never less. Groups are joined into buckets. */
 	uint8_t gram[GATE_GRAM][256];       /* eight buckets of exact sets */
 	uint8_t gram_ascii[GATE_GRAM][128]; /* of the byte and of the one 128 above */
-	uint8_t gram_low[2][GATE_GRAM][16], gram_high[2][GATE_GRAM][16]; /* eight or sixteen buckets by nibble */
-	bool grams, gram_above, wide;       /* is there any gram; may one begin with a byte from 128 on; are there sixteen buckets */
+	struct gate_nibbles nibbles, coded; /* the latter: hex and base64, if they are looked for by themselves */
+	bool grams, gram_above, split;      /* is there any gram; may one begin with a byte from 128 on; is `coded` in use */
+	unsigned coded_min, coded_groups;   /* where a gram of `coded` matters there are so many of base64's class in a row, and groups of four */
 	uint8_t run_out[128];               /* classes that do not hold the byte */
 	uint8_t run_above[2];               /* by class: 255 when some byte from 128 on is a member, and then all count */
 	uint8_t run_low[16], run_high[16], run_bits[2]; /* a member has one of its class's bits in both */
-	uint8_t shift[2][4];                /* by class: doublings and a rest that leave of groups in a row those that are enough */
+	uint8_t shift[3][4];                /* by class, the third for `coded`: doublings and a rest that leave of groups in a row those that are enough */
 	uint8_t exact_shift[2][6];          /* the same for bytes, 64 at most */
 	bool always[2];                     /* runs are too short for groups: look everywhere */
 };
@@ -133,6 +143,8 @@ struct prefilter {
 	size_t longest; /* bytes of the longest shape */
 	struct open_class open_class[PREFILTER_CLASSES];
 	unsigned classes, open_longest; /* the latter: of the classes' lengths */
+	size_t open_longest_shape;
+	uint8_t open_member[256];       /* of some class */
 	uint8_t tail[256];              /* bytes that some spelling of some shape may hold */
 	struct gate gate;
 	const struct gate_form *form;

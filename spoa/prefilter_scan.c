@@ -144,28 +144,38 @@ static void next_block(struct prefilter_scan *s)
 		take_runs(s, &find);
 }
 
-/* A base64 line that began in front of these bytes may be shorter here than a run has to be. */
-static void first_line(struct prefilter_scan *s)
+/* A base64 line that began in front of these bytes may be shorter here than a run has to be. Returns the place of a break that may be in it. */
+static size_t first_break(const struct prefilter_scan *s)
 {
-	size_t n;
-
-	for (n = 0; n < s->bytes.len && n < CARRY_LINE_FULL && !s->more; n++) {
+	for (size_t n = 0; n < s->bytes.len && n < CARRY_LINE_FULL; n++) {
 		uint8_t c = s->bytes.p[n];
 
-		s->more = s->line + n >= CARRY_LINE_FULL && (c == '\n' || c == '\r' || c == '\\');
+		if (s->line + n >= CARRY_LINE_FULL && (c == '\n' || c == '\r' || c == '\\'))
+			return n;
 		if (!spelling_in_line(c))
 			break;
 	}
-	if (s->p->gate.breaks && s->more) {
-		s->more = false;
+	return CARRY_LINE_FULL;
+}
+
+static void first_line(struct prefilter_scan *s)
+{
+	size_t n = first_break(s), at;
+
+	if (n == CARRY_LINE_FULL)
+		return;
+	for (at = 0; s->p->gate.grams && at < CARRY_LINE_FULL && at < s->bytes.len && empty(&s->next[ANCHORED]); at++)
+		if (gate_begins(&s->p->gate, s->bytes, at, false) && walk_fits(&s->p->anchored, s->bytes, at, s->line, FIT_WHOLE) & FIT_WHOLE)
+			s->next[ANCHORED] = (struct prefilter_region){at, at + CARRY_LINE_FULL < s->bytes.len ? CARRY_LINE_FULL : s->bytes.len};
+	s->more = !s->p->gate.breaks;
+	if (s->p->gate.breaks)
 		s->line_end = s->bytes.len < CARRY_LINE_FULL ? s->bytes.len : CARRY_LINE_FULL;
-	}
 }
 
 void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, struct span bytes, unsigned line)
 {
 	*s = (struct prefilter_scan){.p = p, .bytes = bytes, .line = line};
-	if (line && p->gate.line_min)
+	if (line && p->longest)
 		first_line(s);
 	if (p->longest == 0)
 		s->quiet = s->seen = bytes.len;

@@ -201,6 +201,20 @@ unsigned walk_fits(const struct tree *tr, struct span bytes, size_t from, unsign
 	return w.found;
 }
 
+bool walk_begun(const struct tree *tr, struct span bytes, size_t from, unsigned line, unsigned codings)
+{
+	struct walk w = {.tr = tr, .bytes = bytes, .line = line, .want = FIT_BEGUN};
+	unsigned offset;
+
+	if (codings & CODING_TEXT)
+		walk_text(&w, from, &root);
+	if (codings & CODING_HEX && !(w.found & FIT_BEGUN))
+		walk_hex(&w, from);
+	for (offset = 0; offset < 6 && codings & CODING_BASE64 && !(w.found & FIT_BEGUN); offset += 2)
+		walk_base64_start(&w, from, offset);
+	return w.found & FIT_BEGUN;
+}
+
 unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned bit, unsigned line, unsigned want)
 {
 	struct walk w = {.tr = tr, .bytes = bytes, .line = line, .want = want};

@@ -16,7 +16,7 @@
 #include "shape_walk.h"
 #include "spelling.h"
 
-enum { SECRETS = 6, BYTES = 64, TEXT = 8192, ROUNDS = 40 };
+enum { SECRETS = 6, BYTES = 72, TEXT = 8192, ROUNDS = 40 };
 enum { RAW, MIXED, HEX, BASE64, WRAPPED, MODES };
 
 static const struct gate_form *const forms[] = {&gate_portable,
@@ -46,11 +46,13 @@ static void set_make(struct set *s)
 {
 	static const char *const prefix[] = {"", "", "sk-", "ghp_", "a.", "AKIA", "-_", "%&", "<\"", "x+/"};
 	struct shape_set *shapes = shape_set_new();
+	unsigned least = below(2) ? 4 : 20;
+	bool open = below(2);
 
 	s->count = 1 + below(SECRETS);
 	for (unsigned i = 0; i < s->count; i++) {
 		struct span letters = shape_alphabet_bytes((enum shape_alphabet)below(SHAPE_ALPHABETS));
-		size_t n = (size_t)sprintf((char *)s->value[i], "%s", prefix[below(10)]), len = n + 4 + below(40);
+		size_t n = (size_t)sprintf((char *)s->value[i], "%s", prefix[open ? below(10) : 2 + below(8)]), len = n + least + below(40);
 
 		while (n < len)
 			s->value[i][n++] = below(20) ? letters.p[below((unsigned)letters.len)] : (uint8_t)"-_./+\\"[below(6)];
@@ -265,10 +267,10 @@ static void forms__of_the_gate__find_the_same(void **state)
 					bool found = gate_portable.next(&s.prefilter->gate, all, from, &a);
 					bool also = forms[f]->next(&s.prefilter->gate, all, from, &b);
 
-					if (found && a.events)
-						assert_true(also && (b.block < a.block || (b.block == a.block && b.events == a.events)));
 					if (also && b.events)
-						assert_true(found && (a.block < b.block || (a.block == b.block && a.events == b.events)));
+						assert_true(found && (a.block < b.block || (a.block == b.block && !(b.events & ~a.events))));
+					if (found && a.events && !s.prefilter->gate.split)
+						assert_true(also && (b.block < a.block || (b.block == a.block && b.events == a.events)));
 				}
 		}
 		prefilter_free(s.prefilter);
@@ -286,6 +288,26 @@ static void literal__with_a_plus_for_its_space__is_a_candidate(void **state)
 	assert_true(prefilter_candidate(p, span_str("q=my+secret+words&x=1"), true));
 	assert_true(prefilter_candidate(p, span_str("q=my%20secret+words&x=1"), true));
 	assert_false(prefilter_candidate(p, span_str("q=my-secret+words&x=1"), true));
+	prefilter_free(p);
+	shape_set_free(shapes);
+}
+
+static void digits__in_double_html_references__are_a_candidate(void **state)
+{
+	static const char digits[] = "12345678901234567890";
+	struct shape_set *shapes = shape_set_new();
+	uint8_t room[sizeof(digits)], text[256];
+	struct prefilter *p;
+	struct shape shape;
+	size_t n = 0;
+
+	(void)state;
+	shape_of(&shape, span_str(digits), span_of(NULL, 0), room);
+	assert_int_equal(shape_set_add(shapes, &shape), 0);
+	p = prefilter_new(shapes);
+	for (size_t i = 0; digits[i]; i++)
+		n += (size_t)sprintf((char *)text + n, "&amp;#%d;", digits[i]);
+	assert_true(prefilter_candidate(p, span_of(text, n), true));
 	prefilter_free(p);
 	shape_set_free(shapes);
 }
@@ -356,6 +378,7 @@ int main(void)
 		cmocka_unit_test(several__one_behind_the_other__begin_in_regions_of_every_form),
 		cmocka_unit_test(forms__of_the_gate__find_the_same),
 		cmocka_unit_test(literal__with_a_plus_for_its_space__is_a_candidate),
+		cmocka_unit_test(digits__in_double_html_references__are_a_candidate),
 		cmocka_unit_test(hold__at_random_cuts__equals_the_definition),
 		cmocka_unit_test(hold__escape_at_the_edge_of_the_window__is_seen),
 		cmocka_unit_test(ordinary_ends__hold_nothing),
