@@ -64,7 +64,7 @@ for script in chaos/[0-9][0-9]-*.sh; do
 	if [ -n "$prove" ]; then prove_one "$script" "$log"; else run_one "$script" "$log"; fi
 	code=$?
 	if [ $code -eq 0 ]; then word=${prove:+fails without}; word=${word:-kept}; else word=BROKEN; failed=$((failed + 1)); cat "$log"; fi
-	printf -v line '%-14s %-24s %4d s  %s\n' "$word" "$(basename "$script" .sh)" $((SECONDS - start)) "$(field "$script" fault | cut -c1-70)"
+	printf -v line '%-14s %-24s %4d s  %s\n' "$word" "$(basename "$script" .sh)" $((SECONDS - start)) "$(field "$script" fault)"
 	printf '%s' "$line"
 	table+=$line
 done

@@ -12,10 +12,11 @@ seconds=${FUZZ_SECONDS:-20}
 flags=(-std=c11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -iquote spoa -iquote tests/unit)
 mkdir -p "$out/obj"
 
-compile() { # one object of the library, when its source is newer
+newest_header=$(ls -t spoa/*.h spoa/*.inc | head -n 1)
+compile() { # one object of the library, when its source or a header is newer
 	local source=$1 object
 	object=$out/obj/$(basename "$1" .c).o
-	[ "$object" -nt "$source" ] || clang "${flags[@]}" -fsanitize=fuzzer-no-link -c -o "$object" "$source"
+	[[ $object -nt $source && $object -nt $newest_header ]] || clang "${flags[@]}" -fsanitize=fuzzer-no-link -c -o "$object" "$source"
 }
 for source in spoa/*.c; do
 	[ "$source" != spoa/main.c ] || continue
