@@ -36,7 +36,7 @@ int token_line(struct buf *out, struct span name, struct span value)
 			rc = buf_putc(out, c);
 	}
 	if (rc == 0)
-		rc = buf_append(out, "\"\n" + !quoted, quoted ? 2 : 1);
+		rc = buf_append(out, &"\"\n"[!quoted], quoted ? 2 : 1);
 	if (rc < 0)
 		out->len = before;
 	return rc;

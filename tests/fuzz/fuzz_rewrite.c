@@ -27,6 +27,13 @@ static void must(int ok)
 		abort();
 }
 
+/* They lie in arenas, where the leak checker does not look. */
+static void release(void)
+{
+	for (size_t s = 0; s < SETS; s++)
+		kit_deinit(&kits[s]);
+}
+
 static void setup(void)
 {
 	size_t s, i;
@@ -37,6 +44,26 @@ static void setup(void)
 			kit_add(&kits[s], "N", values[s][i], "", (unsigned)i);
 		kit_build(&kits[s]);
 	}
+	must(atexit(release) == 0);
+}
+
+/* What stands right in front of a secret may look like the beginning of one together with its first characters, and then the hold begins
+ * earlier as long as these fit: docs/engine.md, what stays open. These bytes go on with nothing. */
+static bool secrets_stand_apart(const struct kit *k, const uint8_t *data, size_t size)
+{
+	bool apart = true;
+
+	for (size_t i = 0; i < size && apart; i++) {
+		struct buf before = {0};
+
+		if (data[i] < 0x80 || data[i] > 0x8b)
+			continue;
+		kit_expand(&before, k, data, i);
+		apart = before.len == 0 || memchr(" ,({<[:", before.p[before.len - 1], 7);
+		size = before.len < 8192 ? size : i;
+		buf_deinit(&before);
+	}
+	return apart;
 }
 
 static enum rewrite_verdict keep_placeholders(void *ctx, enum rewrite_match match, unsigned *entry)
@@ -72,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(span_eq(buf_span(&out[s]), buf_span(&cut[s])));
 	}
 	/* data that spells a secret of one set by itself is a guess, and may be told by being right */
-	if (memcmp(out[0].p, out[1].p, out[0].len) == 0)
+	if (memcmp(out[0].p, out[1].p, out[0].len) == 0 && secrets_stand_apart(&kits[0], data + 4, size - 4))
 		must(span_eq(buf_span(&trace[0]), buf_span(&trace[1])));
 	for (s = 0; s < SETS; s++) {
 		buf_deinit(&in[s]);
