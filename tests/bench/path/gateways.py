@@ -183,6 +183,8 @@ http {{
 			proxy_request_buffering off;
 			proxy_buffering off;
 			proxy_buffer_size 32k;
+			proxy_buffers 8 32k;
+			proxy_busy_buffers_size 64k;
 		}}
 	}}
 }}

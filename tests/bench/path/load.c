@@ -56,7 +56,8 @@ static pthread_mutex_t dialling = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t dialled = PTHREAD_COND_INITIALIZER;
 static int dials;
 static atomic_long left;
-static uint64_t end_ns;
+static _Atomic uint64_t begin_ns, end_ns;
+static atomic_long streaming;
 
 static uint64_t now_ns(void)
 {
@@ -155,8 +156,10 @@ static void hang_up(struct line *l)
 	close(l->fd);
 }
 
-/* The head of an answer with status 200. Returns how many bytes of the body came along, *length: of the body in all. */
-static size_t read_head(SSL *tls, char *in, size_t *length)
+enum { CHUNKED = -1 };
+
+/* The head of an answer with status 200. Returns how many bytes of the body came along, *length: of the body in all, or CHUNKED. */
+static long read_head(SSL *tls, char *in, long *length)
 {
 	size_t len = 0;
 	char *end, *field;
@@ -175,25 +178,38 @@ static size_t read_head(SSL *tls, char *in, size_t *length)
 	if (strncmp(in, "HTTP/1.1 200", 12) != 0)
 		die(in);
 	field = strcasestr(in, "\r\ncontent-length:");
-	*length = field && field < end ? strtoul(field + 17, NULL, 10) : 0;
+	*length = field && field < end ? strtol(field + 17, NULL, 10) : CHUNKED;
 	len -= (size_t)(end + 4 - in);
 	memmove(in, end + 4, len + 1);
-	return len;
+	return (long)len;
+}
+
+/* Does a body without a length end here? What is asked for holds nothing like its end. `tail`: the last bytes seen. */
+static bool ends_here(char tail[7], const char *in, size_t len)
+{
+	size_t n = len < 7 ? len : 7;
+
+	memmove(tail, tail + n, 7 - n);
+	memcpy(tail + 7 - n, in + len - n, n);
+	return memcmp(tail, "\r\n0\r\n\r\n", 7) == 0;
 }
 
 static void ask(SSL *tls)
 {
-	char in[RECORD + 1];
-	size_t length, have;
+	char in[RECORD + 1], tail[7] = {0};
+	long length, have;
+	bool over;
 
 	put(tls, job.request, job.request_len);
 	have = read_head(tls, in, &length);
-	while (have < length) {
+	over = length == CHUNKED ? ends_here(tail, in, (size_t)have) : have >= length;
+	while (!over) {
 		int n = SSL_read(tls, in, RECORD);
 
 		if (n <= 0)
 			die("the answer was cut");
-		have += (size_t)n;
+		have += n;
+		over = length == CHUNKED ? ends_here(tail, in, (size_t)n) : have >= length;
 	}
 }
 
@@ -202,7 +218,7 @@ static bool goes_on(void)
 	return job.times ? atomic_fetch_sub(&left, 1) > 0 : now_ns() < end_ns;
 }
 
-/* Reads events until the time is over. */
+/* Reads events until the time is over; what comes while others still dial does not count. */
 static void read_events(SSL *tls, struct samples *s)
 {
 	static const char mark[] = "\"t\":";
@@ -210,7 +226,8 @@ static void read_events(SSL *tls, struct samples *s)
 	size_t matched = 0;
 	uint64_t t = 0;
 
-	while (now_ns() < end_ns) {
+	atomic_fetch_add(&streaming, 1);
+	while (!end_ns || now_ns() < end_ns) {
 		int n = SSL_read(tls, in, sizeof(in));
 		uint64_t came = now_ns();
 
@@ -222,7 +239,8 @@ static void read_events(SSL *tls, struct samples *s)
 				continue;
 			}
 			if (matched == sizeof(mark) - 1) {
-				keep_sample(s, came - t);
+				if (begin_ns && t >= begin_ns)
+					keep_sample(s, came - t);
 				matched = t = 0;
 			}
 			matched = in[i] == mark[matched] ? matched + 1 : in[i] == mark[0];
@@ -235,23 +253,22 @@ static void *work(void *arg)
 	struct samples *s = arg;
 	struct line l;
 	char in[RECORD + 1];
-	size_t length;
+	long length;
 
 	dial(&l);
 	if (job.mode == EVENTS) {
 		put(l.inner, job.request, job.request_len);
 		read_head(l.inner, in, &length);
-	} else if (!job.times) {
+		read_events(l.inner, s);
+		return NULL;
+	}
+	if (!job.times) {
 		ask(l.inner);
 	}
 	if (job.mode == NEW)
 		hang_up(&l);
 	pthread_barrier_wait(&ready);
 	pthread_barrier_wait(&ready);
-	if (job.mode == EVENTS) {
-		read_events(l.inner, s);
-		return NULL;
-	}
 	while (goes_on()) {
 		uint64_t begin = now_ns();
 
@@ -341,7 +358,6 @@ int main(int argc, char **argv)
 	struct samples *each;
 	pthread_t *ids;
 	pthread_attr_t attr;
-	uint64_t begin;
 
 	if (threads < 1 || !strrchr(argv[2], ':'))
 		return 2;
@@ -355,18 +371,22 @@ int main(int argc, char **argv)
 	for (long i = 0; i < threads; i++)
 		if (pthread_create(&ids[i], &attr, work, &each[i]) != 0)
 			die("cannot start a thread");
-	pthread_barrier_wait(&ready);
+	if (job.mode != EVENTS)
+		pthread_barrier_wait(&ready);
+	while (job.mode == EVENTS && streaming < threads)
+		usleep(10000);
 	puts("begin");
 	fflush(stdout);
 	getchar(); /* who reads this has taken his figures */
-	begin = now_ns();
-	end_ns = begin + (uint64_t)(job.seconds * 1e9);
+	begin_ns = now_ns();
+	end_ns = begin_ns + (uint64_t)(job.seconds * 1e9);
 	atomic_store(&left, job.times);
-	pthread_barrier_wait(&ready);
+	if (job.mode != EVENTS)
+		pthread_barrier_wait(&ready);
 	for (long i = 0; i < threads; i++)
 		pthread_join(ids[i], NULL);
 	puts("end");
 	fflush(stdout);
-	report(each, threads, (double)(now_ns() - begin) / 1e9);
+	report(each, threads, (double)(now_ns() - begin_ns) / 1e9);
 	return 0;
 }
