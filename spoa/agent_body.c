@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent_internal.h"
 
+/* Below that a payload costs less than finding out what of it is new. */
+enum { PATCHES_MIN = 2048 };
+
+static void give_payload(struct exchange *x)
+{
+	const struct rewrite_step *step = &x->step;
+	struct buf *patches = &x->a->scratch[SCRATCH_PATCHES];
+
+	x->answer.flags |= ANSWER_F_PAYLOAD;
+	x->answer.payload = buf_span(step->out);
+	if (!(x->n->flags & EXCHANGE_F_PATCHES) || step->out->len != step->consumed || step->consumed < PATCHES_MIN ||
+	    patches_encode(patches, span_of(step->in.p, step->consumed), buf_span(step->out)) < 0)
+		return;
+	x->answer.flags |= ANSWER_F_PATCHED;
+	x->answer.payload = buf_span(patches);
+}
+
 int agent_take_chunk(struct exchange *x, size_t room)
 {
 	const struct notify *n = x->n;
@@ -31,10 +48,8 @@ int agent_take_chunk(struct exchange *x, size_t room)
 		return REFUSAL_PATTERN_TOO_LONG;
 	if (r == REWRITE_ROOM)
 		answer->flags |= ANSWER_F_RESCAN;
-	if (step->changed) {
-		answer->flags |= ANSWER_F_PAYLOAD;
-		answer->payload = buf_span(step->out);
-	}
+	if (step->changed)
+		give_payload(x);
 	answer->consumed = (uint32_t)step->consumed;
 	answer->carry = span_of(step->carry, step->carry_len);
 	return REFUSAL_NONE;

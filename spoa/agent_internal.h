@@ -23,7 +23,7 @@ struct agent_generation {
 };
 
 /* What an exchange writes into. Kept, so that no message allocates, and wiped after each. */
-enum agent_scratch { SCRATCH_PART, SCRATCH_NAME, SCRATCH_EDITS, SCRATCH_SCOPE, SCRATCH_PAYLOAD, SCRATCH_ANSWER, SCRATCH_COUNT };
+enum agent_scratch { SCRATCH_PART, SCRATCH_NAME, SCRATCH_EDITS, SCRATCH_SCOPE, SCRATCH_PAYLOAD, SCRATCH_PATCHES, SCRATCH_ANSWER, SCRATCH_COUNT };
 
 struct agent {
 	struct agent_generation generation[AGENT_GENERATIONS_MAX]; /* [0] is the newest */

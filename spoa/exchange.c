@@ -3,11 +3,13 @@
 
 enum {
 	ANSWER_FLAGS_KNOWN = ANSWER_F_CHUNKED | ANSWER_F_CACHE | ANSWER_F_OPAQUE | ANSWER_F_RESCAN | ANSWER_F_PAYLOAD |
-			     ANSWER_F_AUDITED,
+			     ANSWER_F_AUDITED | ANSWER_F_PATCHED,
 	STATUS_MIN = 100,
 	STATUS_MAX = 999,
 	REFUSAL_MIN = 400, /* a refusal with 2xx would be taken for the upstream's answer */
 	REFUSAL_MAX = 599,
+	PATCH_BLOCK = 64,
+	PATCH_BLOCKS_MAX = UINT16_MAX / PATCH_BLOCK,
 };
 
 /* Takers: read from the front of *in and shorten it. false, and *in is of no more use, when it is too short. */
@@ -209,6 +211,55 @@ int edit_encode(struct buf *out, const struct edit *e)
 	    put_str16(out, e->name) < 0 || put_str16(out, e->value) < 0)
 		return undo(out, mark);
 	return 0;
+}
+
+static size_t block_end(size_t at, size_t len)
+{
+	return len - at < PATCH_BLOCK ? len : at + PATCH_BLOCK;
+}
+
+/* Where the run of blocks that differ ends. */
+static size_t patch_end(struct span before, struct span after, size_t at)
+{
+	for (unsigned blocks = 0; at < before.len && blocks < PATCH_BLOCKS_MAX; blocks++) {
+		size_t end = block_end(at, before.len);
+
+		if (memcmp(before.p + at, after.p + at, end - at) == 0)
+			break;
+		at = end;
+	}
+	return at;
+}
+
+int patches_encode(struct buf *out, struct span before, struct span after)
+{
+	size_t mark = out->len, at = 0;
+
+	while (at < before.len) {
+		size_t end = patch_end(before, after, at);
+
+		if (end == at) {
+			at = block_end(at, before.len);
+			continue;
+		}
+		if (out->len - mark + end - at > before.len / 2 || buf_u32(out, (uint32_t)at) < 0 ||
+		    put_str16(out, span_of(after.p + at, end - at)) < 0)
+			return undo(out, mark);
+		at = end;
+	}
+	return 0;
+}
+
+int patch_next(struct patch *p, struct span *rest, size_t consumed)
+{
+	uint32_t at;
+
+	if (!rest->len)
+		return 0;
+	if (!take_uint(rest, 4, &at) || !take_str(rest, 2, &p->bytes) || at > consumed || p->bytes.len > consumed - at)
+		return -1;
+	p->at = at;
+	return 1;
 }
 
 int refusal_decode(struct refusal_body *r, struct span payload)

@@ -34,6 +34,7 @@ enum exchange_flag { /* of a NOTIFY */
 	EXCHANGE_F_BODYLESS = 1 << 8,
 	EXCHANGE_F_LENGTH_PROMISED = 1 << 9,
 	EXCHANGE_F_TRAILERS_FOLLOW = 1 << 10, /* with EOM: nothing of the body follows, but the message goes on */
+	EXCHANGE_F_PATCHES = 1 << 11,         /* a payload may come as patches */
 };
 
 enum answer_verdict { ANSWER_PASS, ANSWER_REFUSE, ANSWER_UNKNOWN_GENERATION, ANSWER_CUT };
@@ -45,6 +46,7 @@ enum answer_flag {
 	ANSWER_F_RESCAN = 1 << 3,
 	ANSWER_F_PAYLOAD = 1 << 4,
 	ANSWER_F_AUDITED = 1 << 5, /* something of this request is in the audit log: tell its END */
+	ANSWER_F_PATCHED = 1 << 6, /* with PAYLOAD: it is patches of the consumed bytes, whose length stays */
 };
 
 enum edit_op { EDIT_VALUE = 1, EDIT_FIELD, EDIT_REMOVE, EDIT_ADD, EDIT_URI };
@@ -96,6 +98,16 @@ int answer_decode(struct answer *a, struct span encoded) __attribute__((warn_unu
 int answer_next_edit(struct edit *e, struct span *rest) __attribute__((warn_unused_result)); /* as head_next_field */
 int answer_encode(struct buf *out, const struct answer *a);
 int edit_encode(struct buf *out, const struct edit *e);
+
+struct patch {
+	size_t at; /* of the consumed bytes */
+	struct span bytes;
+};
+
+/* What `after` has other than `before`, of the same length, in blocks. -1, with nothing appended: that would not be much less than all. */
+int patches_encode(struct buf *out, struct span before, struct span after) __attribute__((warn_unused_result));
+/* As head_next_field; -1 too when a patch does not lie within `consumed` bytes. */
+int patch_next(struct patch *p, struct span *rest, size_t consumed) __attribute__((warn_unused_result));
 
 struct refusal_body {
 	unsigned status;

@@ -98,6 +98,8 @@ static bool fits(const struct side *side, int dir, const struct answer *a)
 	if (a->consumed > ask->chunk_len || (!(a->flags & ANSWER_F_PAYLOAD) && a->payload.len) ||
 	    (!a->consumed && a->payload.len))
 		return false;
+	if ((a->flags & ANSWER_F_PATCHED) && !(a->flags & ANSWER_F_PAYLOAD))
+		return false;
 	if (a->flags & ANSWER_F_RESCAN)
 		return a->consumed > 0;
 	/* only requests have bodies that nobody looks at (encoded ones, audited) */

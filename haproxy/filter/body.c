@@ -174,6 +174,38 @@ ssize_t body_replace(struct htx *htx, size_t offset, size_t len, struct span pay
 	return (ssize_t)done;
 }
 
+/* Over what lies there; a patch never is longer. */
+static bool overwrite(struct htx *htx, size_t offset, struct span bytes)
+{
+	struct htx_ret at = htx_find_offset(htx, offset);
+	struct htx_blk *blk = at.blk;
+	size_t skip = (size_t)at.ret;
+
+	for (; blk && bytes.len; blk = htx_get_next_blk(htx, blk), skip = 0) {
+		struct ist d;
+		size_t n;
+
+		if (htx_get_blk_type(blk) != HTX_BLK_DATA)
+			continue;
+		d = data_from(htx, blk, skip);
+		n = MIN(d.len, bytes.len);
+		memcpy(d.ptr, bytes.p, n);
+		bytes = span_of(bytes.p + n, bytes.len - n);
+	}
+	return !bytes.len;
+}
+
+ssize_t body_patch(struct htx *htx, size_t offset, size_t len, struct span patches)
+{
+	struct patch p;
+	int more;
+
+	while ((more = patch_next(&p, &patches, len)) == 1)
+		if (!overwrite(htx, offset + p.at, p.bytes))
+			return -1;
+	return more < 0 ? -1 : (ssize_t)len;
+}
+
 size_t body_size(const struct htx *htx)
 {
 	struct htx_blk *blk;

@@ -153,6 +153,7 @@ struct htx_blk *head_find(struct htx *htx, const char *name);
 bool head_remove(struct htx *htx, const char *name); /* all of that name; true if there was one */
 int head_standard_reason(struct htx *htx);
 void head_strip(struct htx *htx); /* every field */
+int head_continue(struct stream *s); /* answers 100 to the client */
 int head_make_chunked(struct stream *s, struct http_msg *msg);
 int head_set_length(struct http_msg *msg, size_t length);
 
@@ -170,6 +171,8 @@ void body_view(struct view *v, struct htx *htx, size_t offset, size_t avail, siz
 /* Puts `payload` in the place of `len` bytes at offset. What finds no room goes to the end of `rest`. Returns the bytes
  * that stand there now, -1 when memory is out. */
 ssize_t body_replace(struct htx *htx, size_t offset, size_t len, struct span payload, struct buf *rest);
+/* Writes patches over `len` bytes at offset; none leaves them as they are. Returns len, -1: patches that make no sense. */
+ssize_t body_patch(struct htx *htx, size_t offset, size_t len, struct span patches);
 size_t body_insert(struct htx *htx, size_t offset, struct span bytes); /* what fits; returns how much */
 size_t body_size(const struct htx *htx);                               /* DATA in the buffer */
 

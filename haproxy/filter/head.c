@@ -359,3 +359,19 @@ int head_set_length(struct http_msg *msg, size_t length)
 	sl->flags |= HTX_SL_F_CLEN | HTX_SL_F_XFER_LEN;
 	return 0;
 }
+
+int head_continue(struct stream *s)
+{
+	struct channel *res = &s->res;
+	struct htx *htx;
+	struct htx_sl *sl;
+
+	if (b_is_null(&res->buf))
+		return -1;
+	htx = htx_from_buf(&res->buf);
+	sl = htx_add_stline(htx, HTX_BLK_RES_SL, HTX_SL_F_IS_RESP | HTX_SL_F_VER_11 | HTX_SL_F_XFER_LEN | HTX_SL_F_BODYLESS,
+			    ist("HTTP/1.1"), ist("100"), ist("Continue"));
+	if (sl)
+		sl->info.res.status = 100;
+	return sl && htx_add_endof(htx, HTX_BLK_EOH) && http_forward_proxy_resp(s, 0) ? 0 : -1;
+}

@@ -68,7 +68,7 @@ static void resized(struct window *w, long delta)
 static unsigned base_flags(const struct window *w)
 {
 	struct side *side = w->side;
-	unsigned flags = 0;
+	unsigned flags = EXCHANGE_F_PATCHES;
 
 	/* what is not said to be verified TLS is treated as the open net */
 	if (!span_is(flow_var(w->s, "txn.scheme"), "https"))
@@ -167,26 +167,39 @@ static enum go take_trailers(struct window *w, const struct answer *a)
 	return GO_ON;
 }
 
+/* The consumed bytes make way for `payload`. Returns how much of it stands there now, -1: it must not, or memory is out. */
+static ssize_t replace_chunk(struct window *w, const struct answer *a, struct span payload)
+{
+	struct htx *htx = htx_of(w);
+	size_t before = htx->data;
+	ssize_t stands;
+
+	if ((w->msg->flags & HTTP_MSGF_CNT_LEN) && !w->side->length_may_change && payload.len != a->consumed)
+		return -1;
+	stands = body_replace(htx, w->offset + w->side->decided, a->consumed, payload, &w->side->rest);
+	resized(w, (long)htx->data - (long)before);
+	return stands;
+}
+
 /* The chunk's consumed bytes, or what replaces them, become decided. */
-static enum go take_chunk(struct window *w, const struct answer *a, const struct view *v)
+static enum go take_chunk(struct window *w, const struct answer *a)
 {
 	struct side *side = w->side;
 	struct htx *htx = htx_of(w);
-	size_t before = htx->data, at = w->offset + side->decided;
-	struct span payload = a->payload;
-	ssize_t stands = a->consumed;
-	struct view tail;
+	struct view v;
+	ssize_t stands;
 
-	if (!(a->flags & ANSWER_F_PAYLOAD) && side->rest.len)
-		payload = span_of(v->bytes.p, a->consumed); /* must not overtake what waits */
-	if ((a->flags & ANSWER_F_PAYLOAD) || side->rest.len) {
-		if ((w->msg->flags & HTTP_MSGF_CNT_LEN) && !side->length_may_change && payload.len != a->consumed)
-			return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
-		stands = body_replace(htx, at, a->consumed, payload, &side->rest);
-		if (stands < 0)
-			return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
-		resized(w, (long)htx->data - (long)before);
+	if ((a->flags & ANSWER_F_PAYLOAD) && !(a->flags & ANSWER_F_PATCHED)) {
+		stands = replace_chunk(w, a, a->payload);
+	} else {
+		stands = body_patch(htx, w->offset + side->decided, a->consumed, a->payload);
+		if (stands >= 0 && side->rest.len) { /* must not overtake what waits */
+			look(w, &v, a->consumed);
+			stands = replace_chunk(w, a, v.bytes);
+		}
 	}
+	if (stands < 0)
+		return stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
 	side->decided += (size_t)stands;
 	side->seen = a->flags & ANSWER_F_RESCAN ? 0 : side->ask.chunk_len - a->consumed;
 	/* something must carry the end of the message */
@@ -194,12 +207,12 @@ static enum go take_chunk(struct window *w, const struct answer *a, const struct
 		resized(w, 1);
 		side->decided++;
 	}
-	look(w, &tail, side->seen);
-	side->held_here = clean_explains(w->flow, side, tail.bytes);
+	look(w, &v, side->seen);
+	side->held_here = clean_explains(w->flow, side, v.bytes);
 	return GO_ON;
 }
 
-static enum go take_answer(struct window *w, const struct answer *a, const struct view *v)
+static enum go take_answer(struct window *w, const struct answer *a)
 {
 	struct side *side = w->side;
 	unsigned flags = side->ask.flags;
@@ -222,7 +235,7 @@ static enum go take_answer(struct window *w, const struct answer *a, const struc
 		if (!w->f)
 			find_body(w);
 	}
-	return go == GO_ON ? take_chunk(w, a, v) : go;
+	return go == GO_ON ? take_chunk(w, a) : go;
 }
 
 static enum go step_ask(struct window *w)
@@ -239,7 +252,7 @@ static enum go step_ask(struct window *w)
 	case ASK_WAIT:
 		return GO_WAIT;
 	case ASK_ANSWERED:
-		go = take_answer(w, &a, &v);
+		go = take_answer(w, &a);
 		break;
 	case ASK_FAILED:
 		go = stop_with(w, REFUSAL_AGENT_UNAVAILABLE);
@@ -556,25 +569,6 @@ static void ask_head(struct window *w, const struct view *v)
 	ask_begin(w->flow, w->dir, flags, chunk);
 }
 
-static enum go answer_expect(struct window *w)
-{
-	struct channel *res = &w->s->res;
-	struct htx *htx;
-	struct htx_sl *sl;
-
-	w->side->expects_100 = false;
-	if (b_is_null(&res->buf))
-		return GO_STOP;
-	htx = htx_from_buf(&res->buf);
-	sl = htx_add_stline(htx, HTX_BLK_RES_SL, HTX_SL_F_IS_RESP | HTX_SL_F_VER_11 | HTX_SL_F_XFER_LEN | HTX_SL_F_BODYLESS,
-			    ist("HTTP/1.1"), ist("100"), ist("Continue"));
-	if (sl)
-		sl->info.res.status = 100;
-	if (!sl || !htx_add_endof(htx, HTX_BLK_EOH) || !http_forward_proxy_resp(w->s, 0))
-		return GO_STOP;
-	return GO_ON;
-}
-
 static enum go step_head(struct window *w)
 {
 	struct side *side = w->side;
@@ -593,7 +587,10 @@ static enum go step_head(struct window *w)
 		return go;
 allowed:
 	side->phase = side->whole ? PHASE_HOLD : PHASE_BODY;
-	return side->expects_100 ? answer_expect(w) : GO_ON;
+	if (!side->expects_100)
+		return GO_ON;
+	side->expects_100 = false;
+	return head_continue(w->s) < 0 ? GO_STOP : GO_ON;
 }
 
 static enum go step_hold(struct window *w)

@@ -256,6 +256,54 @@ static void head__cut_at_every_byte__never_reads_past_it(void **state)
 	buf_deinit(&b);
 }
 
+static void patches__of_any_change__restore_it(void **state)
+{
+	uint8_t before[5000], after[5000];
+	struct buf b = {0};
+	unsigned seed = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		size_t len = (size_t)rand_r(&seed) % sizeof(before), changes = (size_t)rand_r(&seed) % 40;
+		struct span rest;
+		struct patch p;
+		int more, rc;
+
+		for (size_t i = 0; i < len; i++)
+			before[i] = after[i] = (uint8_t)rand_r(&seed);
+		for (size_t i = 0; i < changes && len; i++)
+			after[(size_t)rand_r(&seed) % len]++;
+		buf_reset(&b);
+		rc = patches_encode(&b, span_of(before, len), span_of(after, len));
+		assert_true(rc == 0 ? b.len <= len / 2 + 6 * changes : b.len == 0 && changes);
+		rest = buf_span(&b);
+		while (rc == 0 && (more = patch_next(&p, &rest, len)) != 0) {
+			assert_int_equal(more, 1);
+			memcpy(before + p.at, p.bytes.p, p.bytes.len);
+		}
+		assert_true(rc < 0 || memcmp(before, after, len) == 0);
+	}
+	buf_deinit(&b);
+}
+
+static void patches__cut_or_past_the_end__are_refused(void **state)
+{
+	static const uint8_t one[] = {0, 0, 0, 3, 0, 2, 'a', 'b'};
+	struct patch p;
+
+	(void)state;
+	for (size_t i = 1; i <= sizeof(one); i++) {
+		struct span part = exact(span_of(one, i)), rest = part;
+
+		assert_int_equal(patch_next(&p, &rest, 5), i == sizeof(one) ? 1 : -1);
+		rest = part;
+		assert_int_equal(patch_next(&p, &rest, 4), -1);
+		rest = part;
+		assert_int_equal(patch_next(&p, &rest, 2), -1);
+		drop(part);
+	}
+}
+
 static void refusal__of_any_status__only_errors_come_back(void **state)
 {
 	struct refusal_body in = {.code = span_str("tripwire"), .json = span_str("{}")}, out;
@@ -292,6 +340,8 @@ int main(void)
 		cmocka_unit_test(answer__each_byte_changed__is_refused_or_another_answer),
 		cmocka_unit_test(answer__of_another_version_or_with_unknown_flags__is_refused),
 		cmocka_unit_test(head__cut_at_every_byte__never_reads_past_it),
+		cmocka_unit_test(patches__of_any_change__restore_it),
+		cmocka_unit_test(patches__cut_or_past_the_end__are_refused),
 		cmocka_unit_test(refusal__of_any_status__only_errors_come_back),
 	};
 
