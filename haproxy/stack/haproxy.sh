@@ -27,6 +27,7 @@ export SLAPENIR_DIAL="$run"
 export SLAPENIR_RENDERED="$rendered"
 export SLAPENIR_MODULE="/usr/lib/slapenir/slapenir_filter.so"
 export SLAPENIR_LISTEN="${SLAPENIR_LISTEN:-0.0.0.0:443}"
+export SLAPENIR_LOG=stdout # what HAProxy refuses alone; the audit logs of the agents have the rest
 export SLAPENIR_PROXY_CERT="$run/tls/haproxy.pem"
 export SLAPENIR_SPOP_CERT="$run/tls/haproxy.pem"
 export SLAPENIR_STACK_CA="$CA_ROOT"

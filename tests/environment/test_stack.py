@@ -343,11 +343,12 @@ cat apt/lists/*Packages""", "Package: answer")
         finally:
             self.engine.docker("start", victim)
 
-    def test_audit__outlives_the_container_and_holds_names_only(self):
+    def test_zz_audit__outlives_the_container_and_holds_names_only(self):
+        """Late, because the end of a request may come to another agent: then the one that has put the secret in writes it down after 60 s."""
         self.inside('curl -sS -H "Authorization: Bearer $API_KEY" https://api.stack.test/echo/audited')
         def lines():
             return "".join(self.engine.docker("exec", self.container("spoa", i), "cat", "/var/lib/slapenir/audit.log").stdout for i in range(4))
-        self.until(lambda: "rehydrated" in lines(), 10, "no agent has written it down")
+        self.until(lambda: "rehydrated" in lines(), 75, "no agent has written it down")
         self.assertNotIn(REAL, lines())
         self.engine.docker("run", "--rm", "-v", "slapenir-test_audit:/audit:ro", "base:test", "sh", "-c", "grep -l rehydrated /audit/*.log")
 
