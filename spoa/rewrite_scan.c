@@ -38,7 +38,7 @@ struct scanner {
 	uint32_t hex[2];
 	unsigned hex_digits; /* in the run so far, at most 2 */
 	size_t busy;         /* no thread with a state stands behind it */
-	size_t limit;        /* what begins here or behind it is of no interest */
+	size_t limit;        /* no thread begins here or behind it; without a sieve they begin everywhere */
 	bool failed;         /* too many threads, or out of memory */
 };
 
@@ -485,9 +485,11 @@ static void regions_take(struct regions *r)
 
 /* Is all that is under way at `at` of no interest? What has gone on from the region without a pause is looked at only now and then: it
  * takes time. */
-static bool scan_done(const struct scanner *sc, size_t at)
+static bool scan_done(const struct scanner *sc, const struct regions *r, size_t at)
 {
-	return at > sc->limit && (scan_idle(sc, at) || ((at - sc->limit) % 8 == 0 && scan_passed(sc, at, sc->limit)));
+	if (r->sieve.s && at > r->limit && scan_idle(sc, at))
+		return true;
+	return at >= r->limit && (at - r->limit) % 8 == 0 && scan_passed(sc, at, r->limit);
 }
 
 /* Scans one region, and those that begin before the last occurrence of it may be over. */
@@ -500,8 +502,8 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 	for (; at < sc->in.len; at++) {
 		while (r->more && r->next.begin <= at)
 			regions_take(r);
-		sc->limit = r->limit;
-		if (scan_done(sc, at))
+		sc->limit = r->sieve.s ? r->limit : SIZE_MAX;
+		if (scan_done(sc, r, at))
 			break;
 		if (sc->scratch->found_used && scan_idle(sc, at)) {
 			result = emit_found(sc->emitter, sc->scratch);

@@ -12,7 +12,14 @@
 
 void sieve_scan_init(struct sieve_scan *sc, const struct sieve *s, struct span in, unsigned line)
 {
-	*sc = (struct sieve_scan){.s = s, .in = in, .line = line, .run_over = true};
+	sc->s = s;
+	sc->in = in;
+	sc->line = line;
+	sc->at = 0;
+	sc->spaces = 0;
+	sc->found = (struct prefilter_region){0, 0};
+	for (unsigned big = 0; big < 2; big++)
+		sc->path[big].head = sc->path[big].count = 0;
 }
 
 static bool is_special(const struct sieve *s, uint8_t c)
@@ -147,8 +154,7 @@ static size_t search(const struct sieve *s, const uint8_t *p, size_t at, size_t 
 	return search_plain(s, p, at, end, spaces, seen);
 }
 
-/* A window that may reach behind the end. */
-static bool known_at(const struct sieve *s, struct span in, size_t at)
+bool sieve_known_at(const struct sieve *s, struct span in, size_t at)
 {
 	uint8_t room[SIEVE_WIDTH_MAX] = {0};
 
@@ -160,14 +166,13 @@ static bool known_at(const struct sieve *s, struct span in, size_t at)
 	return sieve_knows(s, sieve_window(room));
 }
 
-/* Do the windows around a known one make up a beginning? Then it is at one of these places. */
-static bool beginning(const struct sieve *s, struct span in, size_t at, struct prefilter_region *r)
+bool sieve_beginning(const struct sieve *s, struct span in, size_t at, struct prefilter_region *r)
 {
 	size_t low = at, high = at;
 
-	while (low && at - low + 1 < s->step && known_at(s, in, low - 1))
+	while (low && at - low + 1 < s->step && sieve_known_at(s, in, low - 1))
 		low--;
-	while (high - at + 1 < s->step && known_at(s, in, high + 1))
+	while (high - at + 1 < s->step && sieve_known_at(s, in, high + 1))
 		high++;
 	if (high - low + 1 < s->step)
 		return false;
@@ -175,7 +180,7 @@ static bool beginning(const struct sieve *s, struct span in, size_t at, struct p
 	return true;
 }
 
-static void widen(struct prefilter_region *r, size_t begin, size_t end)
+void sieve_widen(struct prefilter_region *r, size_t begin, size_t end)
 {
 	if (r->begin >= r->end) {
 		*r = (struct prefilter_region){begin, end};
@@ -193,177 +198,8 @@ static void look(const struct sieve_scan *sc, size_t from, size_t until, struct 
 	size_t at;
 
 	for (at = from; at < until; at += sc->s->step)
-		if (known_at(sc->s, sc->in, at) && beginning(sc->s, sc->in, at, &one))
-			widen(r, one.begin, one.end);
-}
-
-static size_t back_from(const struct sieve_scan *sc, size_t at)
-{
-	return at > sc->s->back ? at - sc->s->back : 0;
-}
-
-static size_t wrap_end(const struct sieve_scan *sc, size_t at)
-{
-	bool partial = false;
-
-	return at + spelling_wrap(sc->in.p + at, sc->in.p + sc->in.len, &partial);
-}
-
-/* The windows around a line break inside base64, as if it were not there. Escapes behind it are told by themselves; with one in front
- * of it nothing is known. */
-static bool known_over_wrap(const struct sieve_scan *sc, size_t at, size_t len)
-{
-	uint8_t room[2 * (SIEVE_STEP_MAX + SIEVE_WIDTH_MAX + SPELLING_UNIT_MAX)];
-	const struct sieve *s = sc->s;
-	size_t from = back_from(sc, at), n = at - from, i;
-	struct prefilter_region r;
-	struct span joined;
-
-	for (i = from; i < at; i++)
-		if (is_special(s, sc->in.p[i]))
-			return true;
-	memcpy(room, sc->in.p + from, n);
-	for (i = at + len; i < sc->in.len && i - at - len < s->back && !is_special(s, sc->in.p[i]); i++)
-		room[n++] = sc->in.p[i];
-	joined = span_of(room, n);
-	for (i = 0; i < n; i += s->step)
-		if (known_at(s, joined, i) && beginning(s, joined, i, &r))
-			return true;
-	return false;
-}
-
-/* A line break that may stand inside base64 begins here, or one byte before. */
-static void look_at_wrap(const struct sieve_scan *sc, size_t at, struct prefilter_region *r)
-{
-	size_t end;
-
-	if (at && sc->in.p[at] == '\n' && sc->in.p[at - 1] == '\r')
-		at--;
-	if (at == 0 || !spelling_in_line(sc->in.p[at - 1]))
-		return;
-	end = wrap_end(sc, at);
-	if (end > at && carry_line_at(sc->in, at, sc->line) >= CARRY_LINE_FULL && known_over_wrap(sc, at, end - at))
-		widen(r, back_from(sc, at), at);
-}
-
-/* What \n and the like spell. */
-static const uint8_t short_escape[256] = {['"'] = '"', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
-
-/* May two bytes begin an escape of one level? */
-static bool escape_possible(const uint8_t *p)
-{
-	switch (p[0]) {
-	case '\\':
-		return short_escape[p[1]] || p[1] == 'u' || p[1] == '\\';
-	case '%':
-		return spelling_nibble[p[1]] < 16;
-	case '&':
-		return p[1] == '#' || p[1] == 'a' || p[1] == 'l' || p[1] == 'g' || p[1] == 'q';
-	default:
-		return false;
-	}
-}
-
-/* No unit at `at` counts when this is false: by its first bytes, because most of what looks like an escape in source text is none. */
-static bool unit_possible(const struct sieve_scan *sc, size_t at)
-{
-	const uint8_t *p = sc->in.p + at, *member = sc->s->member;
-	unsigned value;
-
-	if (sc->in.len - at < 3 || *p == 0 || *p == '+' || p[1] == 0)
-		return true;
-	if (p[0] == '\\' && p[1] == '\\')
-		return member['\\'] || member[short_escape[p[2]]] || p[2] == 'u' || spelling_intro[p[2]];
-	if (spelling_intro[p[1]]) /* its second character is escaped, or it is none */
-		return escape_possible(p + 1);
-	if (!escape_possible(p))
-		return false;
-	switch (*p) {
-	case '\\':
-		return p[1] == 'u' || member[short_escape[p[1]]];
-	case '%':
-		value = (unsigned)spelling_nibble[p[1]] << 4 | spelling_nibble[p[2]];
-		return spelling_intro[p[2]] || (spelling_nibble[p[2]] < 16 && (member[value] || spelling_intro[value]));
-	default:
-		return p[1] == '#' || spelling_intro[p[2]] || p[2] == (p[1] == 'q' ? 'u' : p[1] == 'a' ? 'm' : 't') || (p[1] == 'a' && p[2] == 'p');
-	}
-}
-
-/* The end of what units beginning at `at` spell of the patterns or of base64; `at`: of nothing. */
-static size_t unit_end(const struct sieve_scan *sc, size_t at)
-{
-	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
-	struct unit units[SPELLING_UNITS_AT];
-	bool partial = false;
-	size_t longest = 0;
-	unsigned n;
-
-	if (!spelling_intro[*p] && !(p + 1 < end && p[1] == 0))
-		return at;
-	n = spelling_units(p, end, units, &partial);
-	while (n--)
-		if (sc->s->member[units[n].byte] && units[n].len > longest)
-			longest = units[n].len;
-	return at + longest;
-}
-
-/* How many bytes from `at` on an occurrence may have, or enough for one. A run that was followed before is gone on with, so that all runs
- * together take time for each byte once. */
-static size_t run_from(struct sieve_scan *sc, size_t at)
-{
-	if (at < sc->run || at > sc->run_end || (at == sc->run_end && sc->run_over)) {
-		sc->run = sc->run_end = sc->covered = at;
-		sc->run_over = false;
-	}
-	while (!sc->run_over && sc->run_end < sc->in.len && sc->run_end - at < sc->s->shortest) {
-		size_t unit = unit_end(sc, sc->run_end), wrap = wrap_end(sc, sc->run_end), end = unit > wrap ? unit : wrap;
-
-		if (end > sc->covered)
-			sc->covered = end;
-		if (sc->s->member[sc->in.p[sc->run_end]] || sc->run_end < sc->covered)
-			sc->run_end++;
-		else
-			sc->run_over = true;
-	}
-	return sc->run_end - at;
-}
-
-/* Bytes in front of `at` that an occurrence may have there, none of them in a unit, or `enough`. */
-static size_t run_before(const struct sieve_scan *sc, size_t at, size_t enough)
-{
-	size_t n = 0;
-
-	while (n < at && n < enough) {
-		uint8_t c = sc->in.p[at - n - 1];
-
-		if (!sc->s->member[c] && c != '\\' && c != '\n' && c != '\r')
-			break;
-		n++;
-	}
-	return n;
-}
-
-/* May an occurrence have a unit here that is its first one other than raw? */
-static bool unit_counts(struct sieve_scan *sc, size_t at)
-{
-	size_t n;
-
-	if (!unit_possible(sc, at) || unit_end(sc, at) == at)
-		return false;
-	n = run_from(sc, at);
-	return n >= sc->s->shortest || n + run_before(sc, at, sc->s->shortest - n) >= sc->s->shortest;
-}
-
-static void look_at_special(struct sieve_scan *sc, size_t at, struct prefilter_region *r)
-{
-	uint8_t c = sc->in.p[at];
-
-	if (c == '\n' || c == '\\')
-		look_at_wrap(sc, at, r);
-	if (c == '\n')
-		return;
-	if (unit_counts(sc, at) || (c == 0 && at && sc->in.p[at - 1] && unit_counts(sc, at - 1)))
-		widen(r, back_from(sc, at), at + 1);
+		if (sieve_known_at(sc->s, sc->in, at) && sieve_beginning(sc->s, sc->in, at, &one))
+			sieve_widen(r, one.begin, one.end);
 }
 
 /* Beginnings in the next block that shows any, and what comes before it is passed. Returns where the block begins. */
@@ -394,7 +230,7 @@ static size_t next_block(struct sieve_scan *sc, struct prefilter_region *r)
 	if (seen.known)
 		look(sc, at, at + n, r);
 	for (; seen.special; seen.special &= seen.special - 1)
-		look_at_special(sc, at + (size_t)__builtin_ctzll(seen.special), r);
+		sieve_escape(sc, at + (size_t)__builtin_ctzll(seen.special), r);
 	return at;
 }
 
@@ -417,11 +253,11 @@ bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r)
 		if (now.begin >= now.end)
 			continue;
 		/* what comes later begins at most so far in front of its block */
-		if (pending.begin < pending.end && back_from(sc, at) > pending.end) {
+		if (pending.begin < pending.end && at > pending.end + sc->s->back) {
 			sc->found = now;
 			break;
 		}
-		widen(&pending, now.begin, now.end);
+		sieve_widen(&pending, now.begin, now.end);
 	}
 	*r = pending;
 	return pending.begin < pending.end;

@@ -25,7 +25,7 @@ struct sieve {
 	uint64_t mask;   /* of the bytes of a window */
 	unsigned shift;  /* of a hash, leaves the index of a word */
 	unsigned step, width;
-	unsigned back;     /* an escape concerns beginnings at most so far in front of it */
+	unsigned back;     /* regions begin at most so far in front of what shows them */
 	unsigned shortest; /* bytes of the shortest pattern */
 	bool space;        /* some pattern has one, which + may spell */
 	uint8_t member[256]; /* bytes of patterns, and characters of base64 */
@@ -34,21 +34,40 @@ struct sieve {
 /* *out stays NULL without an error when the patterns are too short for it, or for other reasons do not suit. Otherwise a static reason. */
 const char *sieve_new(struct sieve **out, struct secret_arena *arena, const struct pattern *patterns, size_t count);
 
+enum { SIEVE_PATH = 2 * (SIEVE_STEP_MAX + SIEVE_WIDTH_MAX) };
+
+/* Bytes as escapes spell them, from one on. */
+struct sieve_path {
+	size_t at[3 * SIEVE_PATH]; /* where each is written: head..head + count */
+	uint8_t byte[3 * SIEVE_PATH];
+	unsigned head, count;
+	size_t next;               /* where it goes on */
+	bool over, unsure, big;    /* it ends there; because there are several ways; the last byte had a zero byte in front of it */
+};
+
 /* Runs once over the bytes, forwards; owns nothing. */
 struct sieve_scan {
 	const struct sieve *s;
 	struct span in;
-	unsigned line; /* base64 characters of the current line in front of the bytes */
-	size_t at;     /* the next block */
+	unsigned line;   /* base64 characters of the current line in front of the bytes */
+	size_t at;       /* the next block */
 	uint64_t spaces; /* of the block in front of it */
 	struct prefilter_region found; /* not yet handed out */
-	size_t run, run_end, covered;  /* a run of members and escapes that spell one, as far as it was followed */
-	bool run_over;
+	struct sieve_path path[2];     /* the second: big endian from its beginning on */
 };
 
 void sieve_scan_init(struct sieve_scan *sc, const struct sieve *s, struct span in, unsigned line);
 /* As prefilter_next(). */
 bool sieve_next(struct sieve_scan *sc, size_t from, struct prefilter_region *r);
+
+/* Adds beginnings that the escape or newline at `at` concerns (rewrite_sieve_escape.c). */
+void sieve_escape(struct sieve_scan *sc, size_t at, struct prefilter_region *r);
+
+/* Is the window at `at`, which may reach behind the end, known? */
+bool sieve_known_at(const struct sieve *s, struct span in, size_t at);
+/* Do the windows around a known one make up a beginning? Then it is at one of these places. */
+bool sieve_beginning(const struct sieve *s, struct span in, size_t at, struct prefilter_region *r);
+void sieve_widen(struct prefilter_region *r, size_t begin, size_t end);
 
 /* Eight bytes, the first lowest; letter case is folded, because hex has both. */
 static inline __attribute__((always_inline)) uint64_t sieve_window(const uint8_t *p)
