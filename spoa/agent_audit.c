@@ -35,7 +35,8 @@ int agent_tell_head(struct exchange *x, struct span method, struct span path)
 	if (head_logged(x->p, path, logged) < 0)
 		return AGENT_MALFORMED;
 	e.method = span_of(logged->p, path_at);
-	e.path = span_of(logged->p + path_at, logged->len - path_at);
+	if (logged->len > path_at) /* else there may be no bytes at all to point into */
+		e.path = span_of(logged->p + path_at, logged->len - path_at);
 	return tell(x, &e);
 }
 
