@@ -41,8 +41,8 @@ for source in tests/fuzz/fuzz_*.c; do
 	[ $verdict = ok ] || failed=$((failed + 1))
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
 	covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$out/$name.log" | tail -n 1)
-	rows+=$(printf '%-16s %-6s %12s %10s' "$name" "$verdict" "${runs:-?}" "${covered:-?}")$'\n'
+	rows+=$(printf '%-20s %-6s %12s %10s' "$name" "$verdict" "${runs:-?}" "${covered:-?}")$'\n'
 done
-printf '%-16s %-6s %12s %10s\n%s' target result runs edges "$rows"
+printf '%-20s %-6s %12s %10s\n%s' target result runs edges "$rows"
 echo "files: $out"
 exit $((failed > 0))
