@@ -492,6 +492,40 @@ static bool scan_done(const struct scanner *sc, const struct regions *r, size_t 
 	return at >= r->limit && (at - r->limit) % 8 == 0 && scan_passed(sc, at, r->limit);
 }
 
+/* Behind a region mostly one thread is left, that of an occurrence written plainly: followed to its end, to an escape or to the next region without all
+ * that others need. Returns where it stands then. */
+static size_t scan_alone(struct scanner *sc, const struct regions *r, size_t at)
+{
+	struct slot *slot = &sc->slot[at % SLOTS];
+	size_t end = r->more && r->next.begin < sc->in.len ? r->next.begin : sc->in.len - 1, from = at;
+	const uint8_t *p = sc->in.p;
+	struct text_thread t;
+
+	if (at <= sc->limit || sc->busy > at || slot->texts != 1 || slot->base64s || (sc->hex[0] | sc->hex[1]) != AC_ROOT)
+		return at;
+	t = slot->text[0];
+	while (at < end && !spelling_intro[p[at]] && p[at + 1] != 0) {
+		t.state = ac_step(sc->ac, t.state, p[at++]);
+		if (t.state == AC_ROOT)
+			break;
+		if (ac_hit(sc->ac, t.state))
+			report(sc, t.state, (struct found){.end = (uint32_t)at, .last = (uint32_t)at - 1, .record = t.record, .lane = LANE_TEXT});
+		if (at % 8 == 0 && start_of(sc->scratch, at, t.record, ac_depth(sc->ac, t.state)) >= sc->limit) {
+			t.state = AC_ROOT;
+			break;
+		}
+	}
+	if (at == from)
+		return at;
+	slot->texts = 0;
+	sc->hex_digits = 0;
+	sc->busy = at;
+	slot = &sc->slot[at % SLOTS];
+	slot->texts = t.state != AC_ROOT;
+	slot->text[0] = t;
+	return at;
+}
+
 /* Scans one region, and those that begin before the last occurrence of it may be over. */
 static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 {
@@ -499,7 +533,11 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 	enum rewrite_result result;
 
 	scan_reset(sc);
-	for (; at < sc->in.len; at++) {
+	sc->limit = SIZE_MAX;
+	for (;; at++) {
+		at = scan_alone(sc, r, at);
+		if (at >= sc->in.len)
+			break;
 		while (r->more && r->next.begin <= at)
 			regions_take(r);
 		sc->limit = r->sieve.s ? r->limit : SIZE_MAX;
