@@ -73,7 +73,14 @@ static void search_text(struct prefilter_scan *s)
 	}
 }
 
-static void search_base64(struct prefilter_scan *s)
+/* A run is searched from its beginning on, which may lie in front of `from`. */
+static void clip(struct prefilter_region *r, size_t from)
+{
+	if (r->begin < from)
+		r->begin = from;
+}
+
+static void search_base64(struct prefilter_scan *s, size_t from)
 {
 	const struct gate *g = &s->p->gate;
 	size_t begin, end;
@@ -87,14 +94,17 @@ static void search_base64(struct prefilter_scan *s)
 			s->base64 = begin;
 		}
 		s->next[BASE64] = open_base64(s->p, s->bytes, s->line, &s->base64, &s->more);
+		clip(&s->next[BASE64], from);
 	}
 }
 
 /* Anchored shapes in base64 whose first characters a line break cuts: the gate sees no gram there. */
-static void search_breaks(struct prefilter_scan *s)
+static void search_breaks(struct prefilter_scan *s, size_t from)
 {
-	for (; s->base64 < s->line_end && empty(&s->next[BASE64]); s->base64++)
+	for (; s->base64 < s->line_end && empty(&s->next[BASE64]); s->base64++) {
 		open_break(s->p, s->bytes, s->line, s->base64, &s->next[BASE64]);
+		clip(&s->next[BASE64], from);
+	}
 }
 
 /* Whatever the block deserves a look for, all runs that begin in front of `quiet` are searched: what begins later is handed out later. */
@@ -184,8 +194,7 @@ void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, st
 static void skip_to(struct prefilter_scan *s, size_t from)
 {
 	for (unsigned i = 0; i < 3; i++)
-		if (s->next[i].begin < from)
-			s->next[i].begin = from;
+		clip(&s->next[i], from);
 	if (s->quiet < from)
 		s->quiet = from;
 	if (s->seen < from) {
@@ -207,9 +216,9 @@ bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_regi
 			search_anchored(s, from);
 		search_text(s);
 		if (s->p->gate.breaks)
-			search_breaks(s);
+			search_breaks(s, from);
 		else
-			search_base64(s);
+			search_base64(s, from);
 		for (unsigned i = 0; i < 3; i++)
 			if (!empty(&s->next[i]) && (!best || s->next[i].begin < best->begin))
 				best = &s->next[i];

@@ -206,6 +206,7 @@ static void check_walk(struct prefilter *p, struct span text, const size_t *begi
 	prefilter_scan_init(&s, p, text, 0);
 	do {
 		more = prefilter_next(&s, from, &r);
+		assert_true(!more || (r.begin >= from && r.end > r.begin));
 		for (; i < count && (!more || begin[i] < r.end); i++)
 			assert_true(begin[i] < from || (more && begin[i] >= r.begin));
 		from = r.end;
