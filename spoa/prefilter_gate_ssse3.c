@@ -24,12 +24,18 @@ struct grams {
 
 struct tables {
 	struct grams grams;
-	vector run_low, run_high, run_bits[2];
+	vector run_low, run_high, other_bits[2];
 };
 
 static inline vector row_load(const uint8_t *p)
 {
 	return _mm_loadu_si128((const void *)p);
+}
+
+/* The tables hold what is out, not what is in: of a byte from 128 on the shuffle takes no low nibble, and zero is out of nothing. */
+static inline __attribute__((always_inline)) vector row_load_out(const uint8_t *p)
+{
+	return _mm_xor_si128(row_load(p), _mm_set1_epi8(-1));
 }
 
 static inline __attribute__((always_inline)) void grams_load(struct grams *t, const struct gate_nibbles *n)
@@ -38,8 +44,8 @@ static inline __attribute__((always_inline)) void grams_load(struct grams *t, co
 	for (unsigned k = 0; k < GATE_GRAM; k++)
 #pragma GCC unroll 2
 		for (unsigned i = 0; i < 2; i++) {
-			t->low[i][k] = row_load(n->low[i][k]);
-			t->high[i][k] = row_load(n->high[i][k]);
+			t->low[i][k] = row_load_out(n->low[i][k]);
+			t->high[i][k] = row_load_out(n->high[i][k]);
 		}
 }
 
@@ -48,11 +54,11 @@ static inline __attribute__((always_inline)) struct tables tables_load(const str
 	struct tables t;
 
 	grams_load(&t.grams, &g->nibbles);
-	t.run_low = row_load(g->run_low);
-	t.run_high = row_load(g->run_high);
+	t.run_low = row_load_out(g->run_low);
+	t.run_high = row_load_out(g->run_high);
 #pragma GCC unroll 2
 	for (unsigned i = 0; i < 2; i++)
-		t.run_bits[i] = _mm_set1_epi8((char)g->run_bits[i]);
+		t.other_bits[i] = _mm_set1_epi8((char)~g->run_bits[i]);
 	return t;
 }
 
@@ -65,18 +71,19 @@ static inline struct nibbles nibbles_load(const uint8_t *p)
 	const vector fifteen = _mm_set1_epi8(15);
 	vector v = _mm_loadu_si128((const void *)p);
 
-	return (struct nibbles){_mm_and_si128(v, fifteen), _mm_and_si128(_mm_srli_epi16(v, 4), fifteen)};
+	return (struct nibbles){v, _mm_and_si128(_mm_srli_epi16(v, 4), fifteen)};
 }
 
+/* Buckets, or bits of classes, that the byte is out of. */
 static inline vector lookup(vector low, vector high, struct nibbles n)
 {
-	return _mm_and_si128(_mm_shuffle_epi8(low, n.low), _mm_shuffle_epi8(high, n.high));
+	return _mm_or_si128(_mm_shuffle_epi8(low, n.low), _mm_shuffle_epi8(high, n.high));
 }
 
 /* The hits in a block, whose buckets are in so many sets. A table is loaded once for all parts. */
 static inline __attribute__((always_inline)) uint64_t grams_read(const struct grams *t, unsigned sets, const uint8_t *p)
 {
-	vector hit[2][PARTS];
+	vector out[2][PARTS];
 	uint64_t none = 0;
 
 #pragma GCC unroll 4
@@ -92,14 +99,14 @@ static inline __attribute__((always_inline)) uint64_t grams_read(const struct gr
 			for (unsigned part = 0; part < PARTS; part++) {
 				vector here = lookup(t->low[i][k], t->high[i][k], n[part]);
 
-				hit[i][part] = k ? _mm_and_si128(hit[i][part], here) : here;
+				out[i][part] = k ? _mm_or_si128(out[i][part], here) : here;
 			}
 	}
 #pragma GCC unroll 4
 	for (unsigned part = 0; part < PARTS; part++) {
-		vector any = sets > 1 ? _mm_or_si128(hit[0][part], hit[1][part]) : hit[0][part];
+		vector all = sets > 1 ? _mm_and_si128(out[0][part], out[1][part]) : out[0][part];
 
-		none |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(any, _mm_setzero_si128())) << part * WIDTH;
+		none |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_set1_epi8(-1))) << part * WIDTH;
 	}
 	return ~none;
 }
@@ -115,7 +122,7 @@ static uint64_t coded_read(const struct gate *g, const uint8_t *p)
 /* All ones where a byte is no member. */
 static inline __attribute__((always_inline)) vector class_out(const struct tables *t, unsigned i, vector x)
 {
-	return _mm_cmpeq_epi8(_mm_and_si128(x, t->run_bits[i]), _mm_setzero_si128());
+	return _mm_cmpeq_epi8(_mm_or_si128(x, t->other_bits[i]), _mm_set1_epi8(-1));
 }
 
 /* One bit for each group of four bytes that are all members. */

@@ -444,6 +444,8 @@ static void fill(struct gate *g, const struct tree *tr, struct gram *text, struc
 	memcpy(group + codes, text, texts * sizeof(*group));
 	all = codes + texts + escapes(group + codes + texts, plain, any);
 	fill_exact(g, group, all, codes + texts);
+	for (unsigned c = 0; c < 256; c++)
+		g->spelled[c] = set_has(any, c);
 	fill_exact_buckets(g, group, all, room);
 	g->coded_min = coded_run(tr);
 	g->split = g->coded_min >= SPLIT_MIN;
@@ -500,12 +502,26 @@ bool gate_begins(const struct gate *g, struct span bytes, size_t at, bool begun)
 	return begins(g, bytes.p + at, bytes.p + bytes.len, 0, ~g->escapes, begun, false);
 }
 
+/* Does an escape spell a byte that may be among the first characters? Of zero bytes it is not known here. */
+static bool spells_some(const struct gate *g, const uint8_t *p, const uint8_t *end)
+{
+	struct unit units[SPELLING_UNITS_AT];
+	bool partial = false, some = *p == 0;
+	unsigned n;
+
+	for (n = some ? 0 : spelling_units(p, end, units, &partial); n && !some; n--)
+		some = g->spelled[units[n - 1].byte];
+	return some;
+}
+
 bool gate_escape(const struct gate *g, struct span bytes, size_t at)
 {
 	size_t from = at > GATE_SLACK ? at - GATE_SLACK : 0;
 
 	if (bytes.p[at] == 0 && bytes.len - at > 2 && !bytes.p[at + 1] && !bytes.p[at + 2])
 		return false; /* no spelling has three zero bytes in a row */
+	if (!spells_some(g, bytes.p + at, bytes.p + bytes.len))
+		return false;
 	for (; from <= at; from++)
 		if (gate_begins(g, bytes, from, false))
 			return true;

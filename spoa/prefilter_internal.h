@@ -75,6 +75,7 @@ struct gate_nibbles {
 struct gate {
 	/* Groups of grams: bytes fit when one bit is set in all four. Those in `escapes` are beginnings of escapes. */
 	uint64_t exact[GATE_GRAM][256], escapes;
+	bool spelled[256];            /* bytes among the first characters, which an escape may spell */
 	uint8_t run[256];             /* GATE_ bits of the classes that hold the byte */
 	unsigned text_min, line_min;  /* shortest run that matters, at least 1; 0: none does */
 	bool breaks;                  /* runs of base64 matter only where a line break or escape stands in them */
