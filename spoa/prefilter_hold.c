@@ -75,7 +75,8 @@ static struct tail tail_of(const struct prefilter *p, struct span bytes, unsigne
 	size_t longest = p->open_longest_shape;
 
 	t.escape = bytes.len;
-	while (t.escape > t.start && spelling_sextet[bytes.p[t.escape - 1]] != SPELLING_NO_SEXTET && bytes.p[t.escape - 1] != '+')
+	while (t.escape > t.start && spelling_sextet[bytes.p[t.escape - 1]] != SPELLING_NO_SEXTET &&
+	       (bytes.p[t.escape - 1] != '+' || !p->open_member[' ']))
 		t.escape--;
 	t.text = back_while(p->gate.run, GATE_TEXT, t.start, bytes, bytes.len);
 	for (t.hex = bytes.len; t.hex > t.start && spelling_nibble[bytes.p[t.hex - 1]] < 16; t.hex--)
