@@ -15,7 +15,7 @@ gateway_up
 promise "before" served
 old=$(workers)
 kill -KILL "$(master)"
-promise "the workers end with their master" eventually 2 all_gone
+promise "the workers end with their master" eventually 4 all_gone
 promise "requests are answered again" eventually 10 served
 promise "... by two workers" eventually 5 two_workers
 promise "the audit log is whole" audit_is_json

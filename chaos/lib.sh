@@ -60,7 +60,8 @@ worker() { workers | head -n 1; }
 master() { cat "$state/master.pid"; }
 worker_count() { workers | wc -l; }
 two_workers() { [ "$(worker_count)" -eq 2 ]; }
-gone() { ! kill -0 "$1" 2> /dev/null; }
+# Ended, though init may not have taken note of it yet.
+gone() { ! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }
 
 stop() { # PID...: SIGSTOP, taken back at the end whatever happens
 	stopped="${stopped:-} $*"
