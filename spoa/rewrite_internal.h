@@ -75,7 +75,6 @@ struct emitter {
 	unsigned line; /* base64 characters of the current line in front of `in` */
 	bool last;
 	struct buf *out;
-	size_t out_start;
 	bool changed, hold_known;
 	size_t at, hold; /* hold is for emit_hold() alone */
 	unsigned bits, value;
@@ -93,8 +92,8 @@ enum rewrite_result emit_clean(struct emitter *e, size_t upto) __attribute__((wa
 
 /* The unit at p that spells a base64 character, or len 0. */
 struct unit base64_unit(const uint8_t *p, const uint8_t *end);
-/* Where what is held begins now that in[..at) is decided; asked for late, when the end of the input has been read anyway. The decided bits of a shared character are not looked at: in the input they are
- * still the secret's. */
+/* Where what is held begins now that in[..at) is decided; asked for late, when the end of the input has been read anyway. The decided bits of a
+ * shared character are not looked at: in the input they are still the secret's. */
 size_t emit_hold(struct emitter *e);
 
 #endif

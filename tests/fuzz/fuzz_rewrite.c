@@ -14,9 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SETS = 2, SECRETS = 4 };
 
+/* Each begins with public bytes: without them the hold tells the first characters of a secret that stands behind chosen bytes (docs/engine.md,
+ * what stays open). */
 static const char *const values[SETS][SECRETS] = {
-	{"sk-abcdefGHIJKL0123456", "xyzzy0123456789ABCDEFxyz", "p\"q\\r+s/tT0=u", "aaaaaaaaaaaZ9aab"},
-	{"sk-9ZxKqp01MmNn8765zzz", "Q0w9E8r7T6y5U4i3O2p1A0s9", "a\"Z\\9+b/cQ1=x", "Zaaaaaaaaaaaa9bb"},
+	{"sk-abcdefGHIJKL0123456", "-_xyzzy0123456789ABCDEFxyz", "\"\\qr+s/tT0=uv", "=%aaaaaaaaaaaZ9aab"},
+	{"sk-9ZxKqp01MmNn8765zzz", "-_Q0w9E8r7T6y5U4i3O2p1A0s9", "\"\\Z9+b/cQ1=xy", "=%Zaaaaaaaaaaaa9bb"},
 };
 
 static struct kit kits[SETS];
