@@ -5,8 +5,13 @@ $(BUILD)/tests/bench/engine: tests/bench/engine/engine.c $(BUILD)/libspoa.a | de
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Ispoa -o $@ $< $(BUILD)/libspoa.a -lhs $(LDLIBS)
 
-bench-engine: $(BUILD)/tests/bench/engine
+$(BUILD)/tests/bench/hostile: tests/bench/engine/hostile.c $(BUILD)/libspoa.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Ispoa -o $@ $< $(BUILD)/libspoa.a $(LDLIBS)
+
+bench-engine: $(BUILD)/tests/bench/engine $(BUILD)/tests/bench/hostile
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/engine/engine.py
+	@$(BUILD)/tests/bench/hostile
 
 # make bench-path: the whole path beside plain HAProxy, nginx and mitmproxy.
 
