@@ -9,32 +9,43 @@ static bool always(void)
 	return true;
 }
 
-static uint64_t events(const struct gate *g, struct span bytes, size_t block)
+static uint64_t events(const struct gate *g, struct span bytes, size_t block, size_t n)
 {
-	size_t n = bytes.len - block, i;
+	const uint8_t *p = bytes.p + block;
 	uint64_t found = 0;
+	size_t i = 0;
 
-	if (n > GATE_BLOCK)
-		n = GATE_BLOCK;
-	for (i = 0; i < n; i++)
-		if (g->exact[0][bytes.p[block + i]])
+	for (; i < n && i + GATE_SLACK < bytes.len - block; i++)
+		if (g->exact[0][p[i]] & g->exact[1][p[i + 1]] & g->exact[2][p[i + 2]] & g->exact[3][p[i + 3]])
 			found |= (uint64_t)gate_event(g, bytes, block + i) << i;
+	for (; i < n; i++)
+		found |= (uint64_t)gate_event(g, bytes, block + i) << i;
 	return found;
 }
 
-/* Is a byte of the block in a run of `min` members, which may begin `min` bytes in front of it? */
-static bool run_touches(const struct gate *g, unsigned gate_class, unsigned min, struct span bytes, size_t block)
+/* How many members stand in a row in front of `at`, as far as `most`. */
+static size_t row_before(const struct gate *g, uint8_t gate_class, struct span bytes, size_t at, size_t most)
 {
-	size_t from = block > min ? block - min : 0, until = block + GATE_BLOCK, b = from, i;
+	size_t n = 0;
 
-	while (min && b < until && b < bytes.len && bytes.len - b >= min) {
-		for (i = b + min; i > b && g->run[bytes.p[i - 1]] & gate_class; i--)
-			;
-		if (i == b)
-			return true;
-		b = i;
+	while (n < at && n < most && g->run[bytes.p[at - n - 1]] & gate_class)
+		n++;
+	return n;
+}
+
+/* Does a run of `min` members or more end in the block? *row: members in a row in front of it, then behind it. */
+static bool run_ends(const struct gate *g, uint8_t gate_class, size_t min, struct span bytes, size_t block, size_t n, size_t *row)
+{
+	size_t now = *row, longest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t member = (g->run[bytes.p[block + i]] & gate_class) != 0;
+
+		now = (now + 1) & -member; /* branches would be guessed wrong at each word's end */
+		longest = now > longest ? now : longest;
 	}
-	return false;
+	*row = now;
+	return min && longest >= min;
 }
 
 bool gate_has_break(struct span bytes, size_t block)
@@ -49,11 +60,14 @@ bool gate_has_break(struct span bytes, size_t block)
 
 static bool portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find *find)
 {
+	size_t text = row_before(g, GATE_TEXT, bytes, from, g->text_min), line = row_before(g, GATE_LINE, bytes, from, g->line_min), n;
+
 	for (; from < bytes.len; from += GATE_BLOCK) {
+		n = bytes.len - from < GATE_BLOCK ? bytes.len - from : GATE_BLOCK;
 		find->block = from;
-		find->events = g->grams ? events(g, bytes, from) : 0;
-		find->text = run_touches(g, GATE_TEXT, g->text_min, bytes, from);
-		find->line = run_touches(g, GATE_LINE, g->line_min, bytes, from) && (!g->breaks || gate_has_break(bytes, from));
+		find->events = g->grams ? events(g, bytes, from, n) : 0;
+		find->text = g->text_min && run_ends(g, GATE_TEXT, g->text_min, bytes, from, n, &text);
+		find->line = run_ends(g, GATE_LINE, g->line_min, bytes, from, n, &line) && (!g->breaks || gate_has_break(bytes, from));
 		if (find->events || find->text || find->line)
 			return true;
 	}

@@ -97,7 +97,7 @@ struct gate {
 struct gate_find {
 	size_t block;    /* where it begins, or where the search ended */
 	uint64_t events; /* bit i: at block + i stands a gram, or an escape that belongs to one that begins up to three bytes in front of it */
-	bool text, line; /* a run that is long enough ends in the block or in the three bytes behind it */
+	bool text, line; /* a run that is long enough ends in the block, or in the vector forms in the three bytes behind it */
 };
 
 struct gate_form {

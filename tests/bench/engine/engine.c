@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Our engine beside Hyperscan's streaming mode in one process, in turns: scan and replace in chunks of 16 KiB. Ours looks for every
- * spelling, Hyperscan for raw bytes only. Usage: engine KIND SECRETS CHUNK ROUNDS MIB; prints one line of JSON.
+ * spelling, Hyperscan for raw bytes only; the prefilter by itself says which chunks the filter would have to ask about.
+ * Usage: engine KIND SECRETS CHUNK ROUNDS MIB; prints one line of JSON.
  */
 #include <hs/hs.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct bench {
 	char (*name)[16];
 	unsigned count;
 	struct rewriter *rewriter;
+	struct prefilter *prefilter;
 	hs_database_t *db;
 	hs_scratch_t *scratch;
 	uint8_t *text, *out;
@@ -55,8 +57,8 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* 20 to 110 bytes, one in three without a literal prefix. */
-static void make_secrets(struct bench *b)
+/* 20 to 110 bytes, one in three without a literal prefix; or, for text of one letter, that letter until near the end. */
+static void make_secrets(struct bench *b, bool one_letter)
 {
 	static const char *const prefix[] = {"sk-proj-", "ghp_", "sk-ant-api03-", "glpat-", "xoxb-", "npm_", "hf_", "AKIA"};
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -73,6 +75,8 @@ static void make_secrets(struct bench *b)
 		}
 		while (n < len)
 			value[n++] = (uint8_t)letters[below(62)];
+		if (one_letter)
+			memset(value, 'a', len - 3);
 		snprintf(b->name[i], sizeof(b->name[i]), "S%u", i);
 		b->entry[i] = (struct placeholder_entry){.name = span_str(b->name[i]), .value = span_of(value, len), .made = b->bytes[i][2]};
 		shape_of(&b->entry[i].shape, b->entry[i].value, span_of(NULL, 0), b->bytes[i][1]);
@@ -98,6 +102,19 @@ static void compile_ours(struct bench *b, double *seconds, size_t *bytes)
 	*bytes = secret_arena_used(arena);
 	if (!b->rewriter)
 		die(why);
+}
+
+static void compile_prefilter(struct bench *b)
+{
+	struct shape_set *shapes = shape_set_new();
+
+	for (unsigned i = 0; shapes && i < b->count; i++)
+		if (shape_set_add(shapes, &b->entry[i].shape) != 0)
+			die("shapes");
+	b->prefilter = shapes ? prefilter_new(shapes) : NULL;
+	if (!b->prefilter)
+		die("prefilter");
+	shape_set_free(shapes);
 }
 
 static void compile_hyperscan(struct bench *b)
@@ -127,7 +144,8 @@ static const char *const sse[] = {
 	"\"},\"finish_reason\":null}]}\n\n",
 };
 
-/* Text as it comes: source (files named on stdin's list), events, random base64, beginnings of secrets, one letter. */
+/* Text as it comes: source (from standard input), events, random base64, beginnings of secrets, one letter; share30 is source of which 30 per
+ * cent could be secrets without a prefix. */
 static void make_text(struct bench *b, const char *kind)
 {
 	static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -151,6 +169,12 @@ static void make_text(struct bench *b, const char *kind)
 			for (take = 0; take < 76; take++)
 				event[take] = b64[below(64)];
 			from = (const uint8_t *)event;
+		} else if (strncmp(kind, "share", 5) == 0 && below(100) < (unsigned)atoi(kind + 5)) {
+			for (take = 0; take < 256; take++)
+				event[take] = b64[below(62)];
+			from = (const uint8_t *)event;
+		} else if (strncmp(kind, "share", 5) == 0) {
+			take = seed_len - at < 256 ? seed_len - at : 256;
 		} else if (strcmp(kind, "prefixes") == 0) {
 			take = (size_t)snprintf(event, sizeof(event), "ghp_sk-proj-AKIAxoxb-hf_npm_");
 			from = (const uint8_t *)event;
@@ -201,6 +225,16 @@ static size_t run_ours(struct bench *b)
 	return changed;
 }
 
+/* Chunks that the filter would have to ask about. */
+static size_t run_prefilter(const struct bench *b)
+{
+	size_t at, candidates = 0;
+
+	for (at = 0; at < b->len; at += b->chunk)
+		candidates += prefilter_candidate(b->prefilter, span_of(b->text + at, b->len - at < b->chunk ? b->len - at : b->chunk), false);
+	return candidates;
+}
+
 static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
 {
 	struct bench *b = ctx;
@@ -248,9 +282,9 @@ static int compare(const void *x, const void *y)
 
 int main(int argc, char **argv)
 {
-	double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], ratio[ROUNDS_MAX], built;
+	double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], ratio[ROUNDS_MAX], shapes[ROUNDS_MAX], built;
 	static struct bench b;
-	size_t bytes;
+	size_t bytes, candidates = 0;
 	int rounds, i;
 
 	if (argc != 6)
@@ -267,26 +301,32 @@ int main(int argc, char **argv)
 	b.name = calloc(b.count, sizeof(*b.name));
 	b.text = malloc(b.len);
 	b.out = malloc(2 * b.chunk + 4096);
-	make_secrets(&b);
+	make_secrets(&b, strcmp(argv[1], "aaaa") == 0);
 	compile_ours(&b, &built, &bytes);
+	compile_prefilter(&b);
 	compile_hyperscan(&b);
 	make_text(&b, argv[1]);
 	for (i = 0; i < rounds; i++) {
-		double t0 = now(), t1, t2;
+		double t0 = now(), t1, t2, t3;
 
 		run_ours(&b);
 		t1 = now();
 		run_hyperscan(&b);
 		t2 = now();
+		candidates = run_prefilter(&b);
+		t3 = now();
+		shapes[i] = (double)b.len / (t3 - t2) / 1e9;
 		ours[i] = (double)b.len / (t1 - t0) / 1e9;
 		theirs[i] = (double)b.len / (t2 - t1) / 1e9;
 		ratio[i] = ours[i] / theirs[i];
 	}
 	qsort(ours, (size_t)rounds, sizeof(*ours), compare);
 	qsort(theirs, (size_t)rounds, sizeof(*theirs), compare);
+	qsort(shapes, (size_t)rounds, sizeof(*shapes), compare);
 	qsort(ratio, (size_t)rounds, sizeof(*ratio), compare);
 	printf("{\"kind\": \"%s\", \"secrets\": %u, \"chunk\": %zu, \"gbps\": %.3f, \"hyperscan_gbps\": %.3f, \"ratio\": %.3f, \"build_ms\": %.1f, "
-	       "\"compiled_kib\": %zu}\n",
-	       argv[1], b.count, b.chunk, ours[rounds / 2], theirs[rounds / 2], ratio[rounds / 2], built * 1e3, bytes >> 10);
+	       "\"compiled_kib\": %zu, \"prefilter_gbps\": %.3f, \"candidates\": %.3f}\n",
+	       argv[1], b.count, b.chunk, ours[rounds / 2], theirs[rounds / 2], ratio[rounds / 2], built * 1e3, bytes >> 10,
+	       shapes[rounds / 2], (double)candidates / (double)((b.len + b.chunk - 1) / b.chunk));
 	return 0;
 }
