@@ -94,10 +94,42 @@ static void put_base64(struct input *in, struct span v, unsigned before, bool wr
 	}
 }
 
+static void put_hex(struct buf *out, uint8_t c, bool upper)
+{
+	if (upper)
+		buf_printf(out, "%02X", c);
+	else
+		buf_printf(out, "%02x", c);
+}
+
+static void put_unit(struct buf *out, uint8_t c, unsigned kind)
+{
+	switch (kind) {
+	case 0:
+		buf_printf(out, "\\u%04x", c);
+		break;
+	case 1:
+		buf_printf(out, "%%%02X", c);
+		break;
+	case 2:
+		buf_printf(out, "&#%d;", c);
+		break;
+	case 3:
+		buf_printf(out, "\\\\u%04x", c);
+		break;
+	case 4:
+		buf_printf(out, "%%25%02x", c);
+		break;
+	case 5:
+		buf_printf(out, "&amp;#%d;", c);
+		break;
+	default:
+		buf_putc(out, c);
+	}
+}
+
 static void put(struct input *in, struct span v, unsigned how)
 {
-	static const char *const units[] = {"%c", "\\u%04x", "%%%02X", "&#%d;", "\\\\u%04x", "%%25%02x", "&amp;#%d;"};
-
 	if (in->count == PUT_MAX || v.len > 100)
 		return;
 	in->put[in->count++] = in->bytes.len;
@@ -105,8 +137,12 @@ static void put(struct input *in, struct span v, unsigned how)
 		put_base64(in, v, how % 4 % 3, how % 4 == 3);
 		return;
 	}
-	for (size_t i = 0; i < v.len; i++)
-		buf_printf(&in->bytes, how % 12 == 4 ? "%02x" : how % 12 == 5 ? "%02X" : units[(how + (how % 12 > 8 ? i : 0)) % 7], v.p[i]);
+	for (size_t i = 0; i < v.len; i++) {
+		if (how % 12 < 6)
+			put_hex(&in->bytes, v.p[i], how % 2);
+		else
+			put_unit(&in->bytes, v.p[i], (unsigned)(how + (how % 12 > 8 ? i : 0)) % 7);
+	}
 }
 
 static void expand(struct input *in, const struct kit *k, const uint8_t *data, size_t size)
