@@ -52,6 +52,7 @@ static INLINE struct marks marks(const struct sieve *s, const uint8_t *p)
 	struct marks m = {0, 0, 0};
 	unsigned i;
 
+#pragma GCC unroll 4
 	for (i = 0; i < SIEVE_BLOCK; i += 16) {
 		__m128i v = _mm_loadu_si128((const void *)(p + i)), e;
 
@@ -69,20 +70,18 @@ static INLINE struct marks marks(const struct sieve *s, const uint8_t *p)
 }
 
 /* Newlines that end a line long enough for base64, as far as spaces tell; `before` are those of the block in front. The byte just before a
- * newline is not asked: it may be a carriage return. */
+ * newline is not asked: it may be a carriage return. No branches: newlines come as they like. */
 static INLINE uint64_t long_lines(const struct marks *m, uint64_t before)
 {
-	uint64_t found = 0, rest;
+	unsigned __int128 near = ((unsigned __int128)m->space << 64 | before) << 2;
 
-	for (rest = m->newline; rest; rest &= rest - 1) {
-		unsigned i = (unsigned)__builtin_ctzll(rest);
-		uint64_t line = i >= CARRY_LINE_FULL ? m->space >> (i - CARRY_LINE_FULL) :
-		                m->space << (CARRY_LINE_FULL - i) | before >> (SIEVE_BLOCK - CARRY_LINE_FULL + i);
-
-		if ((line & ((UINT64_C(1) << (CARRY_LINE_FULL - 1)) - 1)) == 0)
-			found |= rest & -rest;
-	}
-	return found;
+	near |= near << 1;
+	near |= near << 2;
+	near |= near << 4;
+	near |= near << 8;
+	near |= near << 16;
+	near |= near << 7;
+	return m->newline & ~(uint64_t)(near >> 64);
 }
 
 /* Is one of the windows that are looked up in a whole block known? Eight bytes follow the block. */
@@ -106,16 +105,20 @@ struct seen {
 static INLINE size_t search_by(const struct sieve *sieve, const uint8_t *p, size_t at, size_t end, uint64_t *spaces, struct seen *seen, unsigned step)
 {
 	const struct sieve s = *sieve;
+	uint64_t before = *spaces;
 
 	for (; at < end; at += SIEVE_BLOCK) {
 		struct marks m = marks(&s, p + at);
+		uint64_t special = m.escape | long_lines(&m, before);
+		unsigned known = windows(&s, p + at, step);
 
-		seen->special = m.escape | (m.newline ? long_lines(&m, *spaces) : 0);
-		seen->known = windows(&s, p + at, step);
-		*spaces = m.space;
-		if (seen->special | seen->known)
+		before = m.space;
+		if (special | known) {
+			*seen = (struct seen){special, known};
 			break;
+		}
 	}
+	*spaces = before;
 	return at;
 }
 
