@@ -85,7 +85,8 @@ def main():
     plot("engine-share.svg", "source: GB/s over per cent of candidate bytes", curves(shares), [r["kind"][5:] for r in shares])
     worst = {kind: sorted((r for r in good if r["kind"] == kind and r["secrets"] == 100), key=lambda r: r["chunk"]) for kind in HOSTILE}
     plot("engine-worst.svg", "hostile text: GB/s over chunk size (flat: linear)",
-         [(kind, [r["gbps"] for r in worst[kind]]) for kind in HOSTILE], SIZES)
+         [(kind, [r["gbps"] for r in worst[kind]]) for kind in HOSTILE] +
+         [("prefixes, prefilter", [r["prefilter_gbps"] for r in worst["prefixes"]])], SIZES)
     return 0 if good else 1
 
 
