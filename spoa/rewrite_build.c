@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_sieve.h"
+#include "rewrite_internal.h"
 
 static const char arena_full[] = "the memory for secrets is full";
 
@@ -103,7 +103,7 @@ static const char *automaton_build(struct automaton *a, const struct rewriter *r
 		spans[i] = span_of(a->patterns[i].p, a->patterns[i].len);
 	a->ac = ac_new(arena, spans, a->count, &why);
 	free(spans);
-	return a->ac ? sieve_new(&a->sieve, arena, a->patterns, a->count) : why;
+	return a->ac ? NULL : why;
 }
 
 static struct span bytes_of(const struct rewrite_entry *e, enum rewrite_match match)

@@ -22,7 +22,6 @@ struct pattern {
 struct automaton { /* of one direction */
 	struct ac *ac;
 	struct pattern *patterns;
-	struct sieve *sieve; /* NULL: the patterns do not suit one */
 	size_t count;
 };
 

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_sieve.h"
+#include "rewrite_internal.h"
 
 enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
 
@@ -38,7 +38,7 @@ struct scanner {
 	uint32_t hex[2];
 	unsigned hex_digits; /* in the run so far, at most 2 */
 	size_t busy;         /* no thread with a state stands behind it */
-	size_t limit;        /* no thread begins here or behind it; without a sieve they begin everywhere */
+	size_t limit;        /* no thread begins here or behind it */
 	bool failed;         /* too many threads, or out of memory */
 };
 
@@ -452,11 +452,9 @@ static void scan_reset(struct scanner *sc)
 	sc->scratch->records_used = 0;
 }
 
-/* The regions in which an occurrence may begin, as the sieve names them, or the prefilter when there is none: the one that is scanned ends at
- * `limit`, next comes after. */
+/* The regions in which an occurrence may begin, as the prefilter names them: the one that is scanned ends at `limit`, next comes after. */
 struct regions {
-	struct sieve_scan sieve;
-	struct prefilter_scan shapes;
+	struct prefilter_scan scan;
 	struct prefilter_region next;
 	bool more;
 	size_t limit;
@@ -464,14 +462,12 @@ struct regions {
 
 static void regions_next(struct regions *r)
 {
-	r->more = r->sieve.s ? sieve_next(&r->sieve, r->limit, &r->next) : prefilter_next(&r->shapes, r->limit, &r->next);
+	r->more = prefilter_next(&r->scan, r->limit, &r->next);
 }
 
 static void regions_init(struct regions *r, const struct emitter *e)
 {
-	sieve_scan_init(&r->sieve, e->automaton->sieve, e->in, e->line);
-	if (!r->sieve.s)
-		prefilter_scan_init(&r->shapes, e->rewriter->prefilter, e->in, e->line);
+	prefilter_scan_init(&r->scan, e->rewriter->prefilter, e->in, e->line);
 	r->limit = e->at;
 	regions_next(r);
 }
@@ -487,7 +483,7 @@ static void regions_take(struct regions *r)
  * takes time. */
 static bool scan_done(const struct scanner *sc, const struct regions *r, size_t at)
 {
-	if (r->sieve.s && at > r->limit && scan_idle(sc, at))
+	if (at > r->limit && scan_idle(sc, at))
 		return true;
 	return at >= r->limit && (at - r->limit) % 8 == 0 && scan_passed(sc, at, r->limit);
 }
@@ -540,7 +536,7 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 			break;
 		while (r->more && r->next.begin <= at)
 			regions_take(r);
-		sc->limit = r->sieve.s ? r->limit : SIZE_MAX;
+		sc->limit = r->limit;
 		if (scan_done(sc, r, at))
 			break;
 		if (sc->scratch->found_used && scan_idle(sc, at)) {
