@@ -114,7 +114,8 @@ secrets:
 chaos: all | deps-test
 	@BUILD=$(BUILD) chaos/run.sh
 
-bench: bench-engine bench-path
+bench:
+	@$(MAKE) -s -j1 bench-engine bench-path bench-scale # one after another, or they measure each other
 
 fuzz: | deps-fuzz
 	@BUILD=$(BUILD) tests/fuzz/run.sh

@@ -13,7 +13,7 @@ bench-engine: $(BUILD)/tests/bench/engine $(BUILD)/tests/bench/hostile
 	@BUILD=$(BUILD) /usr/bin/python3 tests/bench/engine/engine.py
 	@$(BUILD)/tests/bench/hostile
 
-# make bench-path: the whole path beside plain HAProxy, nginx and mitmproxy.
+# make bench-path: the whole path beside plain HAProxy, nginx and mitmproxy. make bench-scale: how its cost grows.
 
 $(BUILD)/tests/bench/load $(BUILD)/tests/bench/upstream: $(BUILD)/tests/bench/%: tests/bench/path/%.c | deps-bench
 	@mkdir -p $(@D)
@@ -23,4 +23,7 @@ bench-path: all $(BUILD)/tests/bench/load $(BUILD)/tests/bench/upstream | deps-b
 	@.ci/deps peers || echo 'bench: goes on without nginx or mitmproxy' >&2
 	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path/path.py $(BENCH_FLAGS)
 
-.PHONY: bench-engine bench-path
+bench-scale: all $(BUILD)/tests/bench/load $(BUILD)/tests/bench/upstream | deps-bench deps-test
+	@BUILD=$(BUILD) SLAPENIR_BUILD=$(BUILD) /usr/bin/python3 tests/bench/path/scale.py $(BENCH_FLAGS)
+
+.PHONY: bench-engine bench-path bench-scale
