@@ -17,15 +17,8 @@ end)
 -- ProxyAgent before version 7) put the proxy's own name there. Only the target is judged and dialled, so the one Host field is made to say it;
 -- with two of them, or none, the head stays as it is.
 core.register_action("connect_host", { "tcp-req" }, function(txn)
-	local head, last = nil, nil
-	for _ = 1, 1000 do
-		head = txn.req:data()
-		last = head and select(2, string.find(head, "\r\n\r\n", 1, true))
-		if last ~= nil or head == nil or #head > 16384 then
-			break
-		end
-		core.msleep(10)
-	end
+	local head = txn.req:data()
+	local last = head and select(2, string.find(head, "\r\n\r\n", 1, true))
 	if last == nil then
 		return
 	end

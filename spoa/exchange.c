@@ -55,9 +55,12 @@ static int put_str32(struct buf *out, struct span s)
 	return buf_u32(out, (uint32_t)s.len) < 0 ? -1 : buf_append_span(out, s);
 }
 
-/* What was appended since `len` goes away again, so that a failed encoder leaves out as it was. */
+/* What was appended since `len` goes away again, so that a failed encoder leaves out as it was: nothing of it behind the end either, as
+ * it may be a secret. */
 static int undo(struct buf *out, size_t len)
 {
+	if (out->len > len)
+		explicit_bzero(out->p + len, out->len - len);
 	out->len = len;
 	return -1;
 }

@@ -62,8 +62,10 @@ static void publish(struct master *m)
 {
 	bool grown;
 
-	if (generations_newest(m->generations) && generations_publish(m->generations, NULL, &grown) < 0)
-		log_error("what HAProxy remembers stays valid for now");
+	if (generations_newest(m->generations) && generations_publish(m->generations, NULL, &grown) < 0) {
+		log_error("HAProxy must not go on by what it remembers: it asks about everything until the shapes can be written");
+		unlink(m->o->shapes ? m->o->shapes : m->path.shapes);
+	}
 }
 
 /* As suspended_set(). */
@@ -442,7 +444,7 @@ static int make_dir(const char *path, gid_t group)
 		log_error("%s: cannot be made: %m", path);
 		return -1;
 	}
-	if (group != (gid_t)-1 && (chown(path, (uid_t)-1, group) < 0 || chmod(path, 0750) < 0)) {
+	if (group != (gid_t)-1 && (chown(path, geteuid(), group) < 0 || chmod(path, 0750) < 0)) {
 		log_error("%s: cannot be given to HAProxy's group: %m", path);
 		return -1;
 	}

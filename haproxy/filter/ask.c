@@ -80,6 +80,7 @@ void ask_begin(struct flow *flow, int dir, unsigned flags, size_t chunk_len)
 		.next = tick_add(now_ms, 0),
 		.flags = flags,
 		.chunk_len = chunk_len,
+		.epoch = shapes_epoch(flow),
 	};
 	ended_take(flow, &side->ask);
 }

@@ -40,6 +40,7 @@ struct ask {
 	int first, next, deadline; /* ticks: first try, next try, end of this one */
 	unsigned flags;            /* EXCHANGE_F_… */
 	size_t chunk_len;          /* bytes from offset+decided on */
+	uint64_t epoch;            /* of the shapes when it began */
 	uint8_t ended_count, ended[EXCHANGE_ENDED_MAX * EXCHANGE_ENDED_BYTES]; /* told along: see ended.c */
 };
 
@@ -189,7 +190,10 @@ void shapes_free(struct shapes *shapes);
 /* NULL: there is no shapes file that can be trusted now, exchange everything. */
 const struct prefilter *shapes_current(struct flow *flow);
 bool shapes_verdict_known(struct flow *flow, int dir, struct span agent, struct span host);
-void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct span host, const uint8_t *gen);
+uint64_t shapes_epoch(struct flow *flow);
+/* After a refusal, which may have suspended the agent: the next requests are asked about, whatever the file says yet. */
+void shapes_verdicts_forget(struct flow *flow);
+void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct span host, const uint8_t *gen, uint64_t epoch);
 bool shapes_head_is_clean(struct flow *flow, struct span head);
 
 /* --- clean.c: bytes of a body that need no exchange --- */

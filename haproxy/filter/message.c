@@ -92,6 +92,7 @@ static enum go refused(const struct window *w, const struct answer *a)
 	/* then this is not recorded either; what was recorded before waits for an end */
 	if (span_is(why.code, refusal_get(REFUSAL_AUDIT_UNAVAILABLE)->code))
 		w->flow->told = false;
+	shapes_verdicts_forget(w->flow);
 	refuse(w->s, w->flow, w->dir, &why);
 	return GO_STOP;
 }
@@ -137,7 +138,7 @@ static enum go take_head(struct window *w, const struct answer *a)
 	side->head_sent = true;
 	buf_deinit(&side->head);
 	if (a->flags & ANSWER_F_CACHE)
-		shapes_verdict_learn(w->flow, w->dir, flow_var(w->s, "txn.agent"), flow_var(w->s, "txn.host"), a->gen);
+		shapes_verdict_learn(w->flow, w->dir, flow_var(w->s, "txn.agent"), flow_var(w->s, "txn.host"), a->gen, side->ask.epoch);
 	if (flags & EXCHANGE_F_LATE_HEAD)
 		return GO_ON;
 	if (head_apply(htx_of(w), a, &credential) < 0)

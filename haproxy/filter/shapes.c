@@ -173,15 +173,22 @@ bool shapes_verdict_known(struct flow *flow, int dir, struct span agent, struct 
 	return v->known[dir] && is_of(v, agent, host);
 }
 
-void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct span host, const uint8_t *gen)
+uint64_t shapes_epoch(struct flow *flow)
+{
+	const struct shapes *sh = of_thread(flow);
+
+	return sh ? sh->header.epoch : 0;
+}
+
+void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct span host, const uint8_t *gen, uint64_t epoch)
 {
 	struct shapes *sh = of_thread(flow);
 	struct verdict *v;
 
 	if (!agent.len || !host.len || agent.len > AGENT_MAX || host.len > HOST_MAX || !shapes_current(flow))
 		return;
-	/* a verdict of another generation than the file's would outlive it */
-	if (memcmp(gen, sh->header.generation, EXCHANGE_GEN_BYTES) != 0)
+	/* a verdict of another generation than the file's, or from before an agent was suspended, would outlive it */
+	if (memcmp(gen, sh->header.generation, EXCHANGE_GEN_BYTES) != 0 || epoch != sh->header.epoch)
 		return;
 	v = slot_of(sh, agent, host);
 	if (!is_of(v, agent, host)) {
@@ -192,6 +199,14 @@ void shapes_verdict_learn(struct flow *flow, int dir, struct span agent, struct 
 		memcpy(v->key + AGENT_MAX, host.p, host.len);
 	}
 	v->known[dir] = true;
+}
+
+void shapes_verdicts_forget(struct flow *flow)
+{
+	struct shapes *sh = of_thread(flow);
+
+	if (sh)
+		memset(sh->cache, 0, sizeof(sh->cache));
 }
 
 /* Fields whose presence asks for a verdict on this very head, whatever the bytes. */

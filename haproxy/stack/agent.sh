@@ -18,7 +18,8 @@ if "$here/cert.sh" due "$tls" spoa; then
 	TOKEN_FILE=$tls/token "$here/cert.sh" obtain "$tls" spoa
 	rm "$tls/token"
 fi
-CERT_HOOK="slapenir reload --state $state" "$here/cert.sh" watch "$tls" spoa &
+# The agent has our pid then; it reads certificate and policy anew. `slapenir reload` would render for HAProxy as well, which is not ours here.
+CERT_HOOK="kill -HUP $$" "$here/cert.sh" watch "$tls" spoa &
 
 # every instance writes the same: one key, one policy
 slapenir env "$policy" --agent "${AGENT_NAME:-agent-1}" --state "$state" >"$state/placeholders/.$(hostname)"

@@ -35,10 +35,11 @@ export SLAPENIR_AGENT_CA="$CA_ROOT"
 export SLAPENIR_AGENT_CRL="${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}"
 export SLAPENIR_AGENT_REVOKED="${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}"
 # What is rendered anew, daily and after a change of policy, is taken by a hitless reload of this very process.
-touch "$run/rendered"
+# hosts.cfg is what a rendering moves into place last.
+seen=$(stat -c '%i %Z' "$rendered/hosts.cfg")
 while sleep "${RENDERED_POLL_SECONDS:-30}"; do
-	if [ -n "$(find "$rendered/crt-list" -newer "$run/rendered")" ]; then
-		touch "$run/rendered"
+	if now=$(stat -c '%i %Z' "$rendered/hosts.cfg") && [ "$now" != "$seen" ]; then
+		seen=$now
 		kill -USR2 $$
 	fi
 done &

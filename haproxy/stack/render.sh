@@ -9,6 +9,7 @@ umask 077
 state=${SLAPENIR_STATE:-/var/lib/slapenir}
 policy=${POLICY:-/run/secrets/policy.yaml}
 
+rm -f "$state/haproxy/.rendered" # of an earlier container, for an earlier policy
 slapenir render "$policy" --state "$state" --group-reads
 touch "$state/haproxy/.rendered"
 while sleep 86400 & wait $!; do

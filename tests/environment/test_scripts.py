@@ -299,7 +299,9 @@ class Scripts(unittest.TestCase):
         seen = dict(line.split("=", 1) for line in (home / "env").read_text().splitlines() if "=" in line)
         self.assertEqual(seen["API_KEY"], "sk-placeholder")
         self.assertTrue(seen["HTTPS_PROXY"].startswith("http://127.0.0.1:"))
-        self.assertEqual((run / "tls").stat().st_mode & 0o077, 0, "the agent's user must not read the client key")
+        self.assertEqual((run / "tls").stat().st_mode & 0o066, 0, "the agent's user must not look into it")
+        for secret in [*(run / "tls").glob("*.key"), *(run / "tls").glob("*.pem")]:
+            self.assertEqual(secret.stat().st_mode & 0o077, 0, f"the agent's user must not read {secret}")
 
     def until(self, condition, complaint, seconds=20):
         deadline = time.monotonic() + seconds

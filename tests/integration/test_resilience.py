@@ -17,7 +17,12 @@ from test_streaming import MIB, render, text_with
 
 class Resilience(GatewayTest):
     def setUp(self):
+        """The test before may have left a gateway that is just coming back."""
         self.wait_workers(2)
+        end = time.monotonic() + 15
+        while self.gateway.connect("api.example.test:443")[0] != 200:
+            self.assertLess(time.monotonic(), end, "the gateway does not serve")
+            time.sleep(0.1)
 
     def wait_workers(self, count):
         end = time.monotonic() + 15
