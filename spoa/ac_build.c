@@ -7,6 +7,8 @@
 
 #include "ac.h"
 
+static const char full[] = "the memory for secrets is full";
+
 enum { KEYS = 2 };
 
 /* For sorting: most comparisons end in the first bytes, which are kept here. */
@@ -318,7 +320,6 @@ static void suffix_fill(struct ac *a)
 
 static const char *build(struct ac *a, struct secret_arena *arena, struct chain *chains, size_t count, struct shallow *sh, uint32_t *room)
 {
-	static const char full[] = "the memory for secrets is full";
 	size_t i, states = 1;
 
 	for (i = 0; i < count; i++) {
@@ -360,7 +361,7 @@ struct ac *ac_new(struct secret_arena *arena, const struct span *patterns, size_
 	chains = calloc(count + 1, sizeof(*chains));
 	order = calloc(count + 1, sizeof(*order));
 	room = calloc((count > longest ? count : longest) + 1, sizeof(*room));
-	*why = "out of memory";
+	*why = a ? "out of memory" : full;
 	if (a && shallow && chains && order && room) {
 		distinct = chains_sort(chains, order, patterns, count);
 		*why = build(a, arena, chains, distinct, shallow, room);
