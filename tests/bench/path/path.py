@@ -180,7 +180,8 @@ def sweep(options):
               f"{options.megabytes} MB down, secrets")
     for prefixes in (True, False):
         for count in (1, 100, 1000):
-            got = compare(options, count, prefixes, ("plain", "ours", "nginx"), lambda todo: [c for c in todo if c.name in wanted])
+            peers = ("nginx",) if count <= 100 else ()  # its sub_filter takes at most 255 patterns
+            got = compare(options, count, prefixes, ("plain", "ours", *peers), lambda todo: [c for c in todo if c.name in wanted])
             rows += [dict(r, secrets=count, prefixes=prefixes) for r in got]
     return rows
 
