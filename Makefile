@@ -24,6 +24,8 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j2
 endif
 BUILD ?= build
+# One name for one directory: the files of dependencies name their targets by it.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 CC = gcc
 CFLAGS ?= -O2 -g
 LISTEN ?= 127.0.0.1:8443

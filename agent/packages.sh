@@ -14,9 +14,10 @@ if command -v apk >/dev/null; then
 elif command -v apt-get >/dev/null; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy nodejs openssl procps \
+	# node-undici: fetch of Debian's node looks at no proxy by itself (node-proxy.cjs)
+	apt-get install -y -qq --no-install-recommends bash build-essential ca-certificates curl git haproxy node-undici nodejs openssl procps \
 		python3 python3-pip python3-requests s6 socat
-	[ "$npm" = no ] || apt-get install -y -qq --no-install-recommends npm node-undici
+	[ "$npm" = no ] || apt-get install -y -qq --no-install-recommends npm
 	rm -rf /var/lib/apt/lists/*
 	# apt takes the proxy from the environment, but not the root
 	echo 'Acquire::https::CAInfo "/run/slapenir/trust/ca.pem";' >/etc/apt/apt.conf.d/80slapenir

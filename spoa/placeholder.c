@@ -78,11 +78,6 @@ int placeholder_make(uint8_t *out, const uint8_t key[KEY_BYTES], struct span nam
 	return rc;
 }
 
-int placeholder_overlap(struct span a, struct span b)
-{
-	return a.len >= b.len ? memmem(a.p, a.len, b.p, b.len) != NULL : memmem(b.p, b.len, a.p, a.len) != NULL;
-}
-
 /* One string that must stand apart from the others. owner: entry number; made: it is that entry's made placeholder. */
 struct text {
 	struct span s;

@@ -31,9 +31,6 @@ struct placeholder_entry {
 int placeholder_make_all(const uint8_t key[KEY_BYTES], struct placeholder_entry *entries, size_t count, size_t *culprit)
 	__attribute__((warn_unused_result));
 
-/* Is either of a and b in the other? For given placeholders, which are the user's to mend. */
-int placeholder_overlap(struct span a, struct span b);
-
 /* Bits that a guesser who knows the whole shape still lacks, estimated from above by the shape and lowered for repeats and
  * sequences in the value. Under PLACEHOLDER_WEAK_BITS a secret counts as weak. */
 enum { PLACEHOLDER_WEAK_BITS = 64 };

@@ -118,8 +118,9 @@ static inline void compat_read_again(struct channel *chn)
 	tasklet_wakeup(sc->wait_event.tasklet);
 }
 
-/* Lets the mux append to what is held. Where the held bytes end exactly at the end of the buffer, with all its room in front of
- * them, htx_add_data() takes nothing and HAProxy tries for ever: it defragments only when there is room on both sides. */
+/* Lets the mux append to what is held. While a slow client has not taken what was let go, HAProxy fills the buffer to its last byte. Held bytes
+ * that end there have all the room in front of them: htx_add_data() takes nothing, and HAProxy tries for ever, because it defragments only when there is
+ * room on both sides. */
 static inline void compat_make_room(struct channel *chn, struct htx *htx)
 {
 	const uint32_t little = 256;

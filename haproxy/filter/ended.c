@@ -11,7 +11,7 @@ enum { WAITING_MAX = 256 };
 
 static struct {
 	pthread_mutex_t lock;
-	size_t count; /* read without the lock too: a hint */
+	size_t first, count; /* the latter is read without the lock too: a hint */
 	uint8_t bytes[WAITING_MAX][EXCHANGE_ENDED_BYTES];
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -22,7 +22,7 @@ static bool put(const uint8_t *ended)
 	pthread_mutex_lock(&waiting.lock);
 	fits = waiting.count < WAITING_MAX;
 	if (fits) {
-		memcpy(waiting.bytes[waiting.count], ended, EXCHANGE_ENDED_BYTES);
+		memcpy(waiting.bytes[(waiting.first + waiting.count) % WAITING_MAX], ended, EXCHANGE_ENDED_BYTES);
 		__atomic_store_n(&waiting.count, waiting.count + 1, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&waiting.lock);
@@ -41,16 +41,19 @@ bool ended_put(const struct flow *flow, int dir)
 	return put(ended);
 }
 
+/* The oldest first: one that waits for a minute is written down as lost. */
 void ended_take(const struct flow *flow, struct ask *ask)
 {
-	size_t n;
+	size_t n, i;
 
 	if (!flow->conf->canary || !__atomic_load_n(&waiting.count, __ATOMIC_RELAXED))
 		return;
 	pthread_mutex_lock(&waiting.lock);
 	n = MIN(waiting.count, (size_t)EXCHANGE_ENDED_MAX);
+	for (i = 0; i < n; i++)
+		memcpy(ask->ended + i * EXCHANGE_ENDED_BYTES, waiting.bytes[(waiting.first + i) % WAITING_MAX], EXCHANGE_ENDED_BYTES);
+	waiting.first = (waiting.first + n) % WAITING_MAX;
 	__atomic_store_n(&waiting.count, waiting.count - n, __ATOMIC_RELAXED);
-	memcpy(ask->ended, waiting.bytes[waiting.count], n * EXCHANGE_ENDED_BYTES);
 	pthread_mutex_unlock(&waiting.lock);
 	ask->ended_count = (uint8_t)n;
 }

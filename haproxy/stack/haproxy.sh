@@ -15,7 +15,8 @@ mkdir -p "$run/tls"
 "$home/stack/cert.sh" due "$run/tls" haproxy && "$home/stack/cert.sh" obtain "$run/tls" haproxy ${GATEWAY_NAMES:-localhost}
 CERT_HOOK="$home/stack/push.sh $run/stats.sock $run/tls/haproxy.pem" "$home/stack/cert.sh" watch "$run/tls" haproxy &
 
-until [ -s "$rendered/paths.env" ]; do
+# what a rendering moves into place last
+until [ -s "$rendered/hosts.cfg" ]; do
 	sleep 0.2
 done
 set -a
@@ -35,7 +36,6 @@ export SLAPENIR_AGENT_CA="$CA_ROOT"
 export SLAPENIR_AGENT_CRL="${SLAPENIR_AGENT_CRL:-/etc/slapenir/crl.pem}"
 export SLAPENIR_AGENT_REVOKED="${SLAPENIR_AGENT_REVOKED:-/etc/slapenir/revoked.lst}"
 # What is rendered anew, daily and after a change of policy, is taken by a hitless reload of this very process.
-# hosts.cfg is what a rendering moves into place last.
 seen=$(stat -c '%i %Z' "$rendered/hosts.cfg")
 while sleep "${RENDERED_POLL_SECONDS:-30}"; do
 	if now=$(stat -c '%i %Z' "$rendered/hosts.cfg") && [ "$now" != "$seen" ]; then

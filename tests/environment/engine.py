@@ -10,7 +10,7 @@ import time
 
 # What the three Dockerfiles install, so that their own apt-get finds it done; and what the sandbox's tests use.
 PACKAGES = ("build-essential ca-certificates cargo curl default-jdk-headless dpkg-dev gh git golang-go haproxy libev-dev libev4 liblua5.3-dev libpcre2-dev libseccomp-dev libseccomp2 libssl-dev "
-            "libssl3 libyaml-0-2 libyaml-dev make nodejs openssl pkg-config procps python3 python3-pip python3-requests s6 socat "
+            "libssl3 libyaml-0-2 libyaml-dev make node-undici nodejs openssl pkg-config procps python3 python3-pip python3-requests s6 socat "
             "xz-utils bash").split()
 
 

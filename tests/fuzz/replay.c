@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../random.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SEEDS_MAX = 64, INPUT_MAX = 2048, COPIES = 4000 /* of the whole corpus */ };
@@ -89,16 +91,6 @@ static void try_input(void)
 	memcpy(exact, now.bytes, now.len);
 	LLVMFuzzerTestOneInput(exact, now.len);
 	free(exact);
-}
-
-static uint64_t random_state = 1;
-
-static unsigned below(unsigned n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 20) % n;
 }
 
 static void insert(size_t at, const uint8_t *bytes, size_t len)

@@ -2,12 +2,13 @@
 """What the filter decides by itself, by the file of public shapes: clean heads with a known verdict and clean chunks make no
 exchange, and nothing that could be a secret or placeholder passes without one."""
 import os
+import socket
 import struct
 import time
 import unittest
 
 from filterlab import FAKE, SECRET, Answered, LabTest, read_all
-from scripted_agent import CACHE, EOM, GENERATION, HEAD, LATE_HEAD, Answer, Replacer
+from scripted_agent import CACHE, EOM, GENERATION, HEAD, LATE_HEAD, Answer, Replacer, refusal
 from upstream import Reply
 
 # No cut of it leaves a tail that could begin a secret: a letter at the end of a chunk may, in base64, begin any prefix.
@@ -37,9 +38,9 @@ def shapes_file(members, generation=GENERATION, epoch=1, prefilter=True):
 class FastTest(LabTest):
     MEMBERS = [shape(SECRET, b"sk-REAL-"), shape(FAKE, b"sk-FAKE-")]
 
-    def fast(self, script=None, members=None, **words):
+    def fast(self, script=None, members=None, off=False, **words):
         lab = self.lab(script or Replacer(SECRET, FAKE, cache=True), start=False, **words)
-        self.publish(lab, shapes_file(members or self.MEMBERS))
+        self.publish(lab, shapes_file(members or self.MEMBERS, prefilter=not off))
         text = open(lab.config).read()
         open(lab.config, "w").write(text.replace("response-engine slapenir-response",
                                                  f"response-engine slapenir-response shapes {lab.dir}/shapes"))
@@ -143,16 +144,27 @@ class Clean(FastTest):
         self.assertGreaterEqual(self.exchanges(lab, "/reply/r")[1], 4)
 
     def test_tail_held_at_the_very_end_of_the_buffer(self):
-        """It leaves HAProxy all its room in front of the tail and none behind it: it span for ever."""
+        """While a slow client has not taken what was let go, HAProxy fills its buffer to the last byte. Then all of it is in front of the tail and
+        none behind, nothing more can be added, and HAProxy tried that for ever."""
         def hold(m):
             return None if m.is_end else Answer(flags=CACHE, consumed=max(len(m.chunk) - (0 if m.flags & EOM else 2), 0))
 
-        lab = self.fast(hold, bufsize=32768, maxrewrite=2048)
-        body = (DULL * 4000 + b"sk-RE") * 1000
-        lab.upstream.replies["r"] = Reply(body)
-        for _ in range(3):
-            got = lab.get("/reply/r")
-            self.assertTrue(got.whole and got.body == body)
+        body = (DULL * 4000 + b"sk-RE") * 60
+        for bufsize, off in ((16384, True), (32768, True), (16384, False)):
+            with self.subTest(bufsize=bufsize, off=off):
+                lab = self.fast(hold, bufsize=bufsize, maxrewrite=1024, globals="tune.sndbuf.client 4096", off=off)
+                lab.upstream.replies["r"] = Reply(body)
+                with socket.socket() as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    s.settimeout(10)
+                    s.connect(("127.0.0.1", lab.port))
+                    s.sendall(b"GET /reply/r HTTP/1.1\r\nhost: api.test\r\nconnection: close\r\n\r\n")
+                    pieces = []
+                    while piece := s.recv(65536):
+                        pieces.append(piece)
+                        time.sleep(0.0005)
+                got = Answered(b"".join(pieces))
+                self.assertTrue(got.whole and got.body == body)
 
 
 class Candidates(FastTest):
@@ -284,6 +296,29 @@ class Trust(FastTest):
         self.publish(lab, shapes_file(self.MEMBERS, prefilter=False))
         self.wait_for(lab, True)
         self.assertGreater(self.exchanges(lab, "/sink")[1], 0)
+
+    def test_refusal_forgets_verdicts(self):
+        """It may have suspended the agent, and the file says so only later."""
+        lab = self.fast(lambda m: refusal(403, b"tripwire") if SECRET in m.chunk else Answer(flags=CACHE, consumed=len(m.chunk)))
+        lab.get("/sink")
+        self.assertEqual(self.exchanges(lab, "/sink")[1], 0)
+        self.assertEqual(lab.post("/sink", b"key " + SECRET).status, 403)
+        self.assertGreater(self.exchanges(lab, "/sink")[1], 0)
+
+    def test_verdict_that_was_asked_for_before_a_new_epoch_is_not_learnt(self):
+        heads = []
+
+        def slow(m):
+            heads.append(m.direction)
+            if heads == [0]:
+                self.publish(lab, shapes_file(self.MEMBERS, epoch=2))
+                time.sleep(1.5)  # the filter looks at the file each second
+            return Answer(flags=CACHE, consumed=len(m.chunk))
+
+        lab = self.fast(slow)
+        lab.get("/sink")
+        self.assertGreater(self.exchanges(lab, "/sink")[1], 0)
+        self.assertEqual(self.exchanges(lab, "/sink")[1], 0)
 
     def test_new_epoch_or_generation_forgets_verdicts(self):
         lab = self.fast(Replacer(SECRET, FAKE))

@@ -6,17 +6,8 @@
 
 #include <cmocka.h>
 
+#include "../random.h"
 #include "ac.h"
-
-static uint64_t seed = 88172645463325252u;
-
-static unsigned below(unsigned n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)((seed >> 16) % n);
-}
 
 static const struct ac *build(struct secret_arena *arena, const struct span *patterns, size_t count)
 {

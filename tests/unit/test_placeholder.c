@@ -10,6 +10,12 @@
 
 static const uint8_t key[KEY_BYTES] = {7};
 
+/* Is either in the other? */
+static bool overlap(struct span a, struct span b)
+{
+	return a.len >= b.len ? memmem(a.p, a.len, b.p, b.len) != NULL : memmem(b.p, b.len, a.p, a.len) != NULL;
+}
+
 static void made__same_key_name_and_shape__is_the_same_and_no_function_of_the_value(void **state)
 {
 	uint8_t room[2][32], made[3][32];
@@ -57,8 +63,8 @@ static void made_all__crowded__none_equals_or_lies_in_another(void **state)
 	assert_int_equal(placeholder_make_all(key, e, N, &culprit), 0);
 	for (i = 0; i < N; i++)
 		for (k = 0; k < N; k++) {
-			assert_false(placeholder_overlap(span_of(made[i], 2), e[k].value));
-			assert_true(i == k || !placeholder_overlap(span_of(made[i], 2), span_of(made[k], 2)));
+			assert_false(overlap(span_of(made[i], 2), e[k].value));
+			assert_true(i == k || !overlap(span_of(made[i], 2), span_of(made[k], 2)));
 		}
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "prefilter_internal.h"
+#include "../random.h"
 #include "shape_walk.h"
 #include "spelling.h"
 
@@ -24,16 +25,6 @@ static const struct gate_form *const forms[] = {&gate_portable,
                                                 &gate_ssse3, &gate_avx2, &gate_avx512
 #endif
 };
-
-static uint64_t seed = 88172645463325252u;
-
-static unsigned below(unsigned n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)((seed >> 16) % n);
-}
 
 struct set {
 	uint8_t value[SECRETS][BYTES], room[SECRETS][BYTES];

@@ -5,10 +5,8 @@
  * Usage: engine KIND SECRETS CHUNK ROUNDS MIB; prints one line of JSON.
  */
 #include <hs/hs.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
+#include "bench.h"
 #include "placeholder.h"
 #include "rewrite.h"
 
@@ -32,30 +30,6 @@ struct bench {
 	} hit[HITS_MAX];
 	unsigned hits;
 };
-
-static uint64_t state = 88172645463325252u;
-
-static unsigned below(unsigned n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 16) % n);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "engine bench: %s\n", what);
-	exit(1);
-}
 
 /* 20 to 110 bytes, one in three without a literal prefix; or, for text of one letter, that letter until near the end. */
 static void make_secrets(struct bench *b, bool one_letter)

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Texts that an opponent would choose: nanoseconds a byte at two lengths, which are the same when the time is linear. The automaton sees only the
- * texts of the first group; the others try what keeps it away from them.
+ * Texts that an opponent would choose: nanoseconds a byte at two lengths, which are the same when the time is linear.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
+#include "bench.h"
 #include "placeholder.h"
 #include "rewrite.h"
 #include "spelling.h"
 
 enum { SECRETS = 32, VALUE_MAX = 110, SMALL = 1 << 18, LARGE = 1 << 20, ROUNDS = 3, SPARE = 256 };
-
-static uint64_t state = 88172645463325252u;
-
-static unsigned below(unsigned n)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 16) % n);
-}
-
-static void die(const char *what)
-{
-	fprintf(stderr, "hostile bench: %s\n", what);
-	exit(1);
-}
 
 struct set {
 	struct placeholder_entry entry[SECRETS];
@@ -88,14 +68,6 @@ static void sets_make(struct set *plain, struct set *alike)
 	set_build(alike);
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static double nanoseconds(const struct set *s, struct span text)
 {
 	struct rewrite_scope scope = {.direction = REWRITE_RESPONSE};
@@ -104,11 +76,11 @@ static double nanoseconds(const struct set *s, struct span text)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct buf out = {0};
 		struct rewrite_step step = {.in = text, .last = true, .out = &out};
-		double began = seconds(), took;
+		double began = now(), took;
 
 		if (rewrite_feed(s->rewriter, &scope, &step, NULL) != REWRITE_OK)
 			die("rewrite_feed");
-		took = seconds() - began;
+		took = now() - began;
 		best = i && best < took ? best : took;
 		buf_deinit(&out);
 	}
