@@ -341,7 +341,7 @@ cat apt/lists/*Packages""", "Package: answer")
             return said.stdout
         before = served()
         self.assertIn("serial=", before)
-        hook = re.search(r'^CERT_HOOK="(.*)"', (TOP / "haproxy/stack/agent.sh").read_text(), re.M).group(1).replace("$$", "1")
+        hook = re.search(r'^CERT_HOOK="([^"]*)"', (TOP / "haproxy/stack/agent.sh").read_text(), re.M).group(1).replace("$$", "1")
         self.engine.docker("exec", spoa, "sh", "-c", "/usr/share/slapenir/stack/cert.sh renew /var/lib/slapenir/tls spoa && " + hook)
         self.until(lambda: "serial=" in served() and served() != before, 20, "the agent serves the old certificate")
 

@@ -168,8 +168,7 @@ class FullDisk(GatewayTest):
             self.setUp()
             return False
 
-    def test_full_disk_refuses_and_a_mended_one_serves_again(self):
-        self.assertEqual(self.ask().status, 200)
+    def fill(self):
         filler = f"{self.gateway.state}/filler"
         with open(filler, "wb", buffering=0) as f:
             try:
@@ -177,6 +176,34 @@ class FullDisk(GatewayTest):
                     f.write(b"\0" * 4096)
             except OSError:
                 pass
+        return filler
+
+    def test_agent_that_is_suspended_then__is_refused_all_the_same(self):
+        """New shapes, with which HAProxy's verdicts die, cannot be written: then the old ones must not stay."""
+        certificate = self.gateway.new_agent("suspect")
+        clean = lambda: self.gateway.get("api.example.test", "/sink", certificate=certificate)
+        for _ in range(3):
+            self.assertEqual(clean().status, 200)
+        tunnel = self.gateway.tunnel("api.example.test", certificate=certificate)
+        self.addCleanup(tunnel.close)
+        reader = client.Reader(tunnel)
+        filler = self.fill()
+        try:
+            self.gateway.slapenir("suspend", "suspect", "--state", self.gateway.state)
+            self.assertFalse(os.path.exists(f"{self.gateway.state}/haproxy/shapes"))
+            end, status = time.monotonic() + 10, 200
+            while status == 200:
+                self.assertLess(time.monotonic(), end, "the suspended agent is still served")
+                tunnel.sendall(b"GET /sink HTTP/1.1\r\nHost: api.example.test\r\n\r\n")
+                status = reader.answer().status
+            self.assertEqual(status, 403)
+        finally:
+            os.unlink(filler)
+            self.gateway.slapenir("lift", "suspect", "--state", self.gateway.state)
+
+    def test_full_disk_refuses_and_a_mended_one_serves_again(self):
+        self.assertEqual(self.ask().status, 200)
+        filler = self.fill()
         try:
             asked = 0
             while self.is_served():  # what was set aside in advance is used up first
