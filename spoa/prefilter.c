@@ -79,6 +79,15 @@ static void open_add(struct prefilter *p, const struct template *t)
 	to->length = c.length < to->length ? c.length : to->length;
 }
 
+static void plain_init(struct prefilter *p)
+{
+	unsigned i, c;
+
+	for (i = 0; i < p->classes; i++)
+		for (c = 0; c < 256; c++)
+			p->open_class[i].plain[c] = p->open_class[i].member[c] && !spelling_intro[c];
+}
+
 static bool is_anchored(const struct template *t)
 {
 	unsigned n = 0;
@@ -150,6 +159,7 @@ struct prefilter *prefilter_new(const struct shape_set *s)
 		if (p->template[i].length > p->open_longest_shape)
 			p->open_longest_shape = p->template[i].length;
 	}
+	plain_init(p);
 	tail_init(p, s);
 	gate_runs_init(p);
 	if (gate_grams_init(&p->gate, &p->anchored) < 0) {

@@ -53,12 +53,12 @@ bool gate_has_break(struct span bytes, size_t block)
 	size_t i, end = bytes.len - block < GATE_BLOCK + GATE_GRAM ? bytes.len : block + GATE_BLOCK + GATE_GRAM;
 
 	for (i = block; i < end; i++)
-		if (bytes.p[i] == '\n' || bytes.p[i] == '\r' || bytes.p[i] == '\\')
+		if (open_break_possible(bytes.p[i]))
 			return true;
 	return false;
 }
 
-static bool portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find *find)
+static unsigned portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find find[GATE_FINDS], size_t *end)
 {
 	size_t text = row_before(g, GATE_TEXT, bytes, from, g->text_min), line = row_before(g, GATE_LINE, bytes, from, g->line_min), n;
 
@@ -68,10 +68,11 @@ static bool portable_next(const struct gate *g, struct span bytes, size_t from, 
 		find->events = g->grams ? events(g, bytes, from, n) : 0;
 		find->text = g->text_min && run_ends(g, GATE_TEXT, g->text_min, bytes, from, n, &text);
 		find->line = run_ends(g, GATE_LINE, g->line_min, bytes, from, n, &line) && (!g->breaks || gate_has_break(bytes, from));
+		*end = from + n;
 		if (find->events || find->text || find->line)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 const struct gate_form gate_portable = {"portable", always, portable_next};

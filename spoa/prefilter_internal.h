@@ -93,18 +93,12 @@ struct gate {
 	bool always[2];                     /* runs are too short for groups: look everywhere */
 };
 
-/* A block that deserves a look. */
-struct gate_find {
-	size_t block;    /* where it begins, or where the search ended */
-	uint64_t events; /* bit i: at block + i stands a gram, or an escape that belongs to one that begins up to three bytes in front of it */
-	bool text, line; /* a run that is long enough ends in the block, or in the vector forms in the three bytes behind it */
-};
-
 struct gate_form {
 	const char *name;
 	bool (*runs_here)(void);
-	/* Searches blocks from, from + 64, …, the last of which may be cut. false: there is none. */
-	bool (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find *find);
+	/* Searches blocks from, from + 64, …, the last of which may be cut. How many it has found, next to one another; 0: there is none. *end: it
+	 * goes on there. */
+	unsigned (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find find[GATE_FINDS], size_t *end);
 };
 
 extern const struct gate_form gate_portable, gate_ssse3, gate_avx2, gate_avx512;
@@ -134,6 +128,7 @@ static inline bool gate_event(const struct gate *g, struct span bytes, size_t at
 /* ---- open shapes (prefilter_open.c) ---- */
 struct open_class {
 	uint8_t member[256];
+	uint8_t plain[256]; /* members that begin no unit but themselves */
 	unsigned length; /* of the shortest shape */
 };
 
@@ -153,6 +148,12 @@ struct prefilter {
 
 /* Beginnings from..until in a run that is known up to `end`: the hull of those that may be whole, or an empty region. */
 struct prefilter_region open_text(const struct prefilter *p, struct span bytes, size_t from, size_t until, size_t end);
+
+/* May a line break that base64 goes on over begin with this byte? */
+static inline bool open_break_possible(uint8_t c)
+{
+	return c == '\n' || c == '\r' || c == '\\';
+}
 
 /* At a line break that base64 may go on over: the hull of anchored shapes that begin up to three bytes in front of it. */
 void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r);

@@ -30,9 +30,11 @@ static unsigned wanted(const struct open_class *c)
 /* A byte may belong to a run when it is a member, or part of a unit that spells one. */
 static void text_runs(const struct open_class *c, struct span bytes, size_t from, size_t until, size_t end, struct prefilter_region *r)
 {
-	size_t start = from, covered = from, i, n = wanted(c);
+	size_t start = from, covered = from, i, n = wanted(c), last = end < bytes.len ? end : bytes.len - 1;
 
 	for (i = from;; i++) {
+		while (i < last && c->plain[bytes.p[i]] && bytes.p[i + 1] != 0)
+			i++;
 		if (i < end) {
 			uint8_t b = bytes.p[i];
 
@@ -149,6 +151,23 @@ void open_break(const struct prefilter *p, struct span bytes, unsigned line, siz
 			widen(r, from, from + 1);
 }
 
+/* Characters that are written plainly, from *at on, but the last one that there is room for. false: there is none. */
+static bool plain_fill(struct span bytes, size_t from, size_t *at, struct window *w)
+{
+	size_t i = *at, n = w->count, room = bytes.len - i < SEXTETS - n ? bytes.len - i : SEXTETS - n;
+	uint8_t value;
+
+	while (room-- > 1 && (value = spelling_sextet[bytes.p[i]]) != SPELLING_NO_SEXTET) {
+		w->at[n] = (uint32_t)(i++ - from);
+		w->value[n++] = value;
+	}
+	if (n == w->count)
+		return false;
+	w->count = n;
+	*at = i;
+	return true;
+}
+
 static bool window_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct window *w, struct prefilter_region *r)
 {
 	size_t at = from;
@@ -159,6 +178,8 @@ static bool window_fill(const struct prefilter *p, struct span bytes, unsigned l
 	while (w->count < SEXTETS && at < bytes.len) {
 		unsigned len, value;
 
+		if (plain_fill(bytes, from, &at, w))
+			continue;
 		kind = next_sextet(bytes, line, at, &len, &value);
 		if (kind < 0)
 			break;

@@ -102,6 +102,8 @@ static void search_base64(struct prefilter_scan *s, size_t from)
 static void search_breaks(struct prefilter_scan *s, size_t from)
 {
 	for (; s->base64 < s->line_end && empty(&s->next[BASE64]); s->base64++) {
+		if (!open_break_possible(s->bytes.p[s->base64]))
+			continue;
 		open_break(s->p, s->bytes, s->line, s->base64, &s->next[BASE64]);
 		clip(&s->next[BASE64], from);
 	}
@@ -133,25 +135,44 @@ static void take_breaks(struct prefilter_scan *s, const struct gate_find *find)
 	s->line_end = s->bytes.len - find->block > GATE_BLOCK + GATE_GRAM ? find->block + GATE_BLOCK + GATE_GRAM : s->bytes.len;
 }
 
+/* The next block that ends behind `seen` and deserves a look; NULL: there is none. */
+static const struct gate_find *next_find(struct prefilter_scan *s)
+{
+	for (;;) {
+		const struct gate_find *find = &s->find[s->finds_taken];
+
+		if (s->finds_taken == s->finds) {
+			s->finds_taken = 0;
+			s->finds = s->p->form->next(&s->p->gate, s->bytes, s->seen > s->gate_end ? s->seen : s->gate_end, s->find, &s->gate_end);
+			if (!s->finds)
+				return NULL;
+			continue;
+		}
+		s->finds_taken++;
+		if (find->block + GATE_BLOCK > s->seen)
+			return find;
+	}
+}
+
 /* Takes the next block in, or what is left at the end. */
 static void next_block(struct prefilter_scan *s)
 {
 	const struct gate *g = &s->p->gate;
-	struct gate_find find;
+	const struct gate_find *find = next_find(s);
 
 	s->events = 0;
-	if (!s->p->form->next(g, s->bytes, s->seen, &find)) {
+	if (!find) {
 		s->quiet = s->seen = s->bytes.len;
 		return;
 	}
-	s->block = find.block;
-	s->events = find.events;
-	s->seen = s->bytes.len - find.block > GATE_BLOCK ? find.block + GATE_BLOCK : s->bytes.len;
+	s->block = find->block;
+	s->events = find->events;
+	s->seen = s->bytes.len - find->block > GATE_BLOCK ? find->block + GATE_BLOCK : s->bytes.len;
 	s->quiet = s->seen < s->bytes.len ? s->seen - GATE_SLACK : s->seen;
 	if (g->breaks)
-		take_breaks(s, &find);
+		take_breaks(s, find);
 	else
-		take_runs(s, &find);
+		take_runs(s, find);
 }
 
 /* A base64 line that began in front of these bytes may be shorter here than a run has to be. Returns the place of a break that may be in it. */

@@ -37,7 +37,7 @@ struct scanner {
 	struct slot slot[SLOTS];
 	uint32_t hex[2];
 	unsigned hex_digits; /* in the run so far, at most 2 */
-	size_t busy;         /* no thread with a state stands behind it */
+	size_t busy, ahead;  /* no thread with a state, no thread at all stands behind it */
 	size_t limit;        /* no thread begins here or behind it */
 	bool failed;         /* too many threads, or out of memory */
 };
@@ -173,6 +173,8 @@ static void text_push(struct scanner *sc, size_t at, uint32_t state, uint32_t re
 	slot->text[slot->texts++] = (struct text_thread){state, record};
 	if (at > sc->busy)
 		sc->busy = at;
+	if (at > sc->ahead)
+		sc->ahead = at;
 }
 
 static void text_step(struct scanner *sc, size_t at, struct text_thread t, const struct unit *u)
@@ -233,6 +235,8 @@ static void base64_push(struct scanner *sc, size_t at, const struct base64_threa
 		return;
 	}
 	slot->base64[slot->base64s++] = *t;
+	if (at > sc->ahead)
+		sc->ahead = at;
 	if (at > sc->busy && (!base64_idle(t) || base64_way(sc, at, t) != RECORD_NONE))
 		sc->busy = at;
 }
@@ -448,7 +452,7 @@ static void scan_reset(struct scanner *sc)
 		sc->slot[i].texts = sc->slot[i].base64s = 0;
 	sc->hex[0] = sc->hex[1] = AC_ROOT;
 	sc->hex_digits = 0;
-	sc->busy = 0;
+	sc->busy = sc->ahead = 0;
 	sc->scratch->records_used = 0;
 }
 
@@ -479,6 +483,14 @@ static void regions_take(struct regions *r)
 	regions_next(r);
 }
 
+/* All regions that begin at `at` or go on from the last one are taken. */
+static void regions_reach(struct regions *r, struct scanner *sc, size_t at)
+{
+	while (r->more && (r->next.begin <= at || r->next.begin <= r->limit))
+		regions_take(r);
+	sc->limit = r->limit;
+}
+
 /* Is all that is under way at `at` of no interest? What has gone on from the region without a pause is looked at only now and then: it
  * takes time. */
 static bool scan_done(const struct scanner *sc, const struct regions *r, size_t at)
@@ -488,37 +500,149 @@ static bool scan_done(const struct scanner *sc, const struct regions *r, size_t 
 	return at >= r->limit && (at - r->limit) % 8 == 0 && scan_passed(sc, at, r->limit);
 }
 
-/* Behind a region mostly one thread is left, that of an occurrence written plainly: followed to its end, to an escape or to the next region without all
- * that others need. Returns where it stands then. */
-static size_t scan_alone(struct scanner *sc, const struct regions *r, size_t at)
+/* The scanner where one byte is one step: at most one text thread and one base64 thread, the latter without a record. */
+struct plain {
+	struct text_thread text;
+	uint32_t base64[4]; /* by distance: [0] of the phase whose byte begins with the next character, [3], [2], [1] of those that it gives 2, 4, 6 bits */
+	uint8_t last, count;
+};
+
+/* May anything but one step per thread happen at p[0]? */
+static bool is_plain(const uint8_t *p)
 {
-	struct slot *slot = &sc->slot[at % SLOTS];
+	return !spelling_intro[p[0]] && p[0] != '\n' && p[0] != '\r' && p[1] != 0;
+}
+
+static bool plain_enter(const struct scanner *sc, size_t at, struct plain *pl)
+{
+	const struct slot *slot = &sc->slot[at % SLOTS];
+	const struct base64_thread *t = slot->base64;
+	unsigned f;
+
+	if (at + 1 >= sc->in.len || !is_plain(sc->in.p + at) || sc->ahead > at || sc->scratch->found_used || slot->texts > 1 || slot->base64s > 1 ||
+	    (slot->base64s && (t->record != RECORD_NONE || t->wrapped)))
+		return false;
+	*pl = (struct plain){.text = {AC_ROOT, RECORD_NONE}};
+	if (slot->texts)
+		pl->text = slot->text[0];
+	if (slot->base64s) {
+		for (f = 0; f < 4; f++)
+			pl->base64[f] = t->state[(t->count + f) % 4];
+		pl->last = t->last;
+		pl->count = t->count;
+	}
+	return true;
+}
+
+static bool plain_base64_idle(const struct plain *pl)
+{
+	return (pl->base64[0] | pl->base64[1] | pl->base64[2] | pl->base64[3]) == AC_ROOT;
+}
+
+static void plain_leave(struct scanner *sc, size_t from, size_t at, const struct plain *pl)
+{
+	struct slot *slot = &sc->slot[from % SLOTS];
+	struct base64_thread *t;
+	unsigned f;
+
+	slot->texts = slot->base64s = 0;
+	slot = &sc->slot[at % SLOTS];
+	slot->texts = pl->text.state != AC_ROOT;
+	slot->text[0] = pl->text;
+	slot->base64s = pl->count != 0;
+	t = &slot->base64[0];
+	*t = (struct base64_thread){.record = RECORD_NONE, .last = pl->last, .count = pl->count};
+	for (f = 0; f < 4; f++)
+		t->state[(pl->count + f) % 4] = pl->base64[f];
+	sc->ahead = at;
+	if (slot->texts || !plain_base64_idle(pl) || (sc->hex[0] | sc->hex[1]) != AC_ROOT)
+		sc->busy = at;
+}
+
+static inline void plain_text_at(struct scanner *sc, struct plain *pl, size_t at, uint8_t c)
+{
+	struct text_thread *t = &pl->text;
+
+	if (t->state == AC_ROOT) {
+		if (at >= sc->limit)
+			return;
+		t->record = RECORD_NONE;
+	}
+	t->state = ac_step(sc->ac, t->state, c);
+	if (t->state != AC_ROOT && ac_hit(sc->ac, t->state))
+		report(sc, t->state, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at, .record = t->record, .lane = LANE_TEXT});
+}
+
+static inline void plain_base64_at(struct scanner *sc, struct plain *pl, size_t at, uint8_t c)
+{
+	unsigned sextet = spelling_sextet[c], both = (unsigned)pl->last << 6 | sextet, bits;
+	uint32_t *state = pl->base64, whole;
+
+	if (sextet == SPELLING_NO_SEXTET) {
+		state[0] = state[1] = state[2] = state[3] = AC_ROOT;
+		pl->count = 0;
+		return;
+	}
+	if (pl->count)
+		for (bits = 2; bits <= 6; bits += 2) {
+			uint32_t *s = &state[4 - bits / 2];
+
+			if (*s == AC_ROOT && at > sc->limit)
+				continue;
+			*s = ac_step(sc->ac, *s, (uint8_t)(both >> (6 - bits)));
+			if (*s != AC_ROOT && ac_hit(sc->ac, *s))
+				report(sc, *s, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at, .record = RECORD_NONE,
+				                              .lane = LANE_BASE64, .end_bit = (uint8_t)bits});
+		}
+	else if (at >= sc->limit)
+		return;
+	whole = state[0];
+	state[0] = state[1];
+	state[1] = state[2];
+	state[2] = state[3];
+	state[3] = whole;
+	pl->last = (uint8_t)sextet;
+	pl->count = pl->count == 7 ? 4 : (uint8_t)(pl->count + 1);
+	if (at >= sc->limit && plain_base64_idle(pl))
+		pl->count = 0;
+}
+
+/* Does everything that is under way begin at the limit or behind it? */
+static bool plain_passed(const struct scanner *sc, const struct plain *pl, size_t at)
+{
+	unsigned f;
+
+	if (pl->text.state != AC_ROOT && start_of(sc->scratch, at, pl->text.record, ac_depth(sc->ac, pl->text.state)) < sc->limit)
+		return false;
+	for (f = 0; f < 4 && pl->count; f++)
+		if (pl->base64[f] != AC_ROOT && at < sc->limit + (8 * ac_depth(sc->ac, pl->base64[f]) + 10) / 6)
+			return false;
+	for (f = 0; f < 2; f++)
+		if (sc->hex[f] != AC_ROOT && at < sc->limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
+			return false;
+	return at > sc->limit;
+}
+
+/* The same steps as scan_at()'s, for the most bytes: as long as one byte is one step. Returns where the scanner stands then, which is where it
+ * began when there is no such byte. */
+static size_t scan_plain(struct scanner *sc, const struct regions *r, size_t at)
+{
 	size_t end = r->more && r->next.begin < sc->in.len ? r->next.begin : sc->in.len - 1, from = at;
 	const uint8_t *p = sc->in.p;
-	struct text_thread t;
+	struct plain pl;
 
-	if (at <= sc->limit || sc->busy > at || slot->texts != 1 || slot->base64s || (sc->hex[0] | sc->hex[1]) != AC_ROOT)
+	if (!plain_enter(sc, at, &pl))
 		return at;
-	t = slot->text[0];
-	while (at < end && !spelling_intro[p[at]] && p[at + 1] != 0) {
-		t.state = ac_step(sc->ac, t.state, p[at++]);
-		if (t.state == AC_ROOT)
+	while (at < end && is_plain(p + at) && !sc->scratch->found_used) {
+		plain_text_at(sc, &pl, at, p[at]);
+		plain_base64_at(sc, &pl, at, p[at]);
+		hex_at(sc, at);
+		at++;
+		if (at > sc->limit && (at % 8 == 0 || (pl.text.state | sc->hex[0] | sc->hex[1]) == AC_ROOT) && plain_passed(sc, &pl, at))
 			break;
-		if (ac_hit(sc->ac, t.state))
-			report(sc, t.state, (struct found){.end = (uint32_t)at, .last = (uint32_t)at - 1, .record = t.record, .lane = LANE_TEXT});
-		if (at % 8 == 0 && start_of(sc->scratch, at, t.record, ac_depth(sc->ac, t.state)) >= sc->limit) {
-			t.state = AC_ROOT;
-			break;
-		}
 	}
-	if (at == from)
-		return at;
-	slot->texts = 0;
-	sc->hex_digits = 0;
-	sc->busy = at;
-	slot = &sc->slot[at % SLOTS];
-	slot->texts = t.state != AC_ROOT;
-	slot->text[0] = t;
+	if (at != from)
+		plain_leave(sc, from, at, &pl);
 	return at;
 }
 
@@ -529,14 +653,12 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 	enum rewrite_result result;
 
 	scan_reset(sc);
-	sc->limit = SIZE_MAX;
+	regions_reach(r, sc, at);
 	for (;; at++) {
-		at = scan_alone(sc, r, at);
+		at = scan_plain(sc, r, at);
 		if (at >= sc->in.len)
 			break;
-		while (r->more && r->next.begin <= at)
-			regions_take(r);
-		sc->limit = r->limit;
+		regions_reach(r, sc, at);
 		if (scan_done(sc, r, at))
 			break;
 		if (sc->scratch->found_used && scan_idle(sc, at)) {

@@ -78,12 +78,24 @@ struct prefilter_region {
 	size_t begin, end; /* of possible beginnings */
 };
 
+/* A block of 64 bytes that deserves a look (prefilter_internal.h). */
+struct gate_find {
+	size_t block;    /* where it begins */
+	uint64_t events; /* bit i: at block + i stands a gram, or an escape that belongs to one that begins up to three bytes in front of it */
+	bool text, line; /* a run that is long enough ends in the block, or in the vector forms in the three bytes behind it */
+};
+
+enum { GATE_FINDS = 4 };
+
 struct prefilter_scan {
 	const struct prefilter *p;
 	struct span bytes;
 	unsigned line;
 	size_t quiet;                    /* every beginning before it is found or excluded */
-	size_t seen, block;              /* how far blocks have been searched, and the one that ends there */
+	struct gate_find find[GATE_FINDS]; /* blocks that the gate has named */
+	unsigned finds, finds_taken;
+	size_t gate_end;                 /* how far it has searched */
+	size_t seen, block;              /* how far blocks have been taken, and the one that ends there */
 	uint64_t events;                 /* its places not yet walked */
 	bool more;                       /* base64 goes on where it was searched last */
 	size_t text, base64;             /* how far runs have been searched */

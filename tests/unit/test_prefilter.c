@@ -255,14 +255,15 @@ static void forms__of_the_gate__find_the_same(void **state)
 			all = span_of(text, n);
 			for (f = 1; f < sizeof(forms) / sizeof(forms[0]); f++)
 				for (from = 0; forms[f]->runs_here() && from < n; from += GATE_BLOCK) {
-					struct gate_find a = {.block = from}, b = {.block = from};
-					bool found = gate_portable.next(&s.prefilter->gate, all, from, &a);
-					bool also = forms[f]->next(&s.prefilter->gate, all, from, &b);
+					struct gate_find a[GATE_FINDS], b[GATE_FINDS];
+					size_t end;
+					bool found = gate_portable.next(&s.prefilter->gate, all, from, a, &end);
+					bool also = forms[f]->next(&s.prefilter->gate, all, from, b, &end);
 
-					if (also && b.events)
-						assert_true(found && (a.block < b.block || (a.block == b.block && !(b.events & ~a.events))));
-					if (found && a.events && !s.prefilter->gate.split)
-						assert_true(also && (b.block < a.block || (b.block == a.block && b.events == a.events)));
+					if (also && b->events)
+						assert_true(found && (a->block < b->block || (a->block == b->block && !(b->events & ~a->events))));
+					if (found && a->events && !s.prefilter->gate.split)
+						assert_true(also && (b->block < a->block || (b->block == a->block && b->events == a->events)));
 				}
 		}
 		prefilter_free(s.prefilter);

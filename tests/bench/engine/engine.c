@@ -143,6 +143,9 @@ static void make_text(struct bench *b, const char *kind)
 			for (take = 0; take < 76; take++)
 				event[take] = b64[below(64)];
 			from = (const uint8_t *)event;
+		} else if (strcmp(kind, "ids") == 0) {
+			take = (size_t)snprintf(event, sizeof(event), "{\"id\": \"%08x%08x%08x%08x%08x\", \"parent\": \"%08x%08x%08x%08x%08x\"}\n", below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31));
+			from = (const uint8_t *)event;
 		} else if (strncmp(kind, "share", 5) == 0 && below(100) < (unsigned)atoi(kind + 5)) {
 			for (take = 0; take < 256; take++)
 				event[take] = b64[below(62)];
