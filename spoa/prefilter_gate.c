@@ -50,12 +50,9 @@ static bool run_ends(const struct gate *g, uint8_t gate_class, size_t min, struc
 
 bool gate_has_break(struct span bytes, size_t block)
 {
-	size_t i, end = bytes.len - block < GATE_BLOCK + GATE_GRAM ? bytes.len : block + GATE_BLOCK + GATE_GRAM;
+	size_t end = bytes.len - block < GATE_BLOCK + GATE_GRAM ? bytes.len : block + GATE_BLOCK + GATE_GRAM;
 
-	for (i = block; i < end; i++)
-		if (open_break_possible(bytes.p[i]))
-			return true;
-	return false;
+	return open_break_next(bytes, block, end) < end;
 }
 
 static unsigned portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find find[GATE_FINDS], size_t *end)

@@ -149,11 +149,8 @@ struct prefilter {
 /* Beginnings from..until in a run that is known up to `end`: the hull of those that may be whole, or an empty region. */
 struct prefilter_region open_text(const struct prefilter *p, struct span bytes, size_t from, size_t until, size_t end);
 
-/* May a line break that base64 goes on over begin with this byte? */
-static inline bool open_break_possible(uint8_t c)
-{
-	return c == '\n' || c == '\r' || c == '\\';
-}
+/* The first place from..until where a line break that base64 goes on over may begin, or `until`; `from` when that is behind it. */
+size_t open_break_next(struct span bytes, size_t from, size_t until);
 
 /* At a line break that base64 may go on over: the hull of anchored shapes that begin up to three bytes in front of it. */
 void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r);

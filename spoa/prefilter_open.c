@@ -5,6 +5,7 @@
 #include "carry.h"
 #include "prefilter_internal.h"
 #include "spelling.h"
+#include "vector.h"
 
 enum { LENGTH_MAX = 1024 }; /* of a run that is asked for; longer shapes are found by their first bytes */
 
@@ -103,7 +104,13 @@ struct prefilter_region open_text(const struct prefilter *p, struct span bytes, 
 
 /* ---- base64 ---- */
 
-enum { OVERLAP = LENGTH_MAX * 4 / 3 + 8, SEXTETS = PREFILTER_WINDOW + OVERLAP, UNIT_SEXTETS = 12 };
+enum { OVERLAP_MAX = LENGTH_MAX * 4 / 3 + 8, SEXTETS = PREFILTER_WINDOW + OVERLAP_MAX, UNIT_SEXTETS = 12 };
+
+/* Characters behind a window that decide about the beginnings in it. */
+static size_t overlap(const struct prefilter *p)
+{
+	return p->open_longest < LENGTH_MAX ? p->open_longest * 4 / 3 + 8 : OVERLAP_MAX;
+}
 
 struct window {
 	size_t count;
@@ -139,6 +146,27 @@ static int next_sextet(struct span bytes, unsigned line, size_t at, unsigned *le
 	return -1;
 }
 
+static bool has_break(const uint8_t *p)
+{
+	const vector16 v = vector16_load(p);
+
+	return vector16_any((vector16)((v == '\n') | (v == '\r') | (v == '\\')));
+}
+
+size_t open_break_next(struct span bytes, size_t from, size_t until)
+{
+	while (from < until) {
+		size_t end = until - from < sizeof(vector16) ? until : from + sizeof(vector16);
+
+		if (end - from == sizeof(vector16) && !has_break(bytes.p + from))
+			from = end;
+		for (; from < end; from++)
+			if (bytes.p[from] == '\n' || bytes.p[from] == '\r' || bytes.p[from] == '\\')
+				return from;
+	}
+	return from;
+}
+
 void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r)
 {
 	size_t from = at > GATE_SLACK ? at - GATE_SLACK : 0;
@@ -151,34 +179,54 @@ void open_break(const struct prefilter *p, struct span bytes, unsigned line, siz
 			widen(r, from, from + 1);
 }
 
-/* Characters that are written plainly, from *at on, but the last one that there is room for. false: there is none. */
-static bool plain_fill(struct span bytes, size_t from, size_t *at, struct window *w)
+/* All ones where a byte is a character of base64. */
+static vector16 sextets(const uint8_t *p)
 {
-	size_t i = *at, n = w->count, room = bytes.len - i < SEXTETS - n ? bytes.len - i : SEXTETS - n;
-	uint8_t value;
+	const vector16 v = vector16_load(p), letter = (v | 0x20) - 'a', digit = v - '0';
 
-	while (room-- > 1 && (value = spelling_sextet[bytes.p[i]]) != SPELLING_NO_SEXTET) {
-		w->at[n] = (uint32_t)(i++ - from);
-		w->value[n++] = value;
-	}
-	if (n == w->count)
-		return false;
-	w->count = n;
-	*at = i;
-	return true;
+	return (vector16)((letter < 26) | (digit < 10) | (v == '+') | (v == '/') | (v == '-') | (v == '_'));
 }
 
-static bool window_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct window *w, struct prefilter_region *r)
+/* How many characters are written plainly from p on. */
+static size_t plain_sextets(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= sizeof(vector16) && !vector16_any(~sextets(p + i)))
+		i += sizeof(vector16);
+	while (i < n && spelling_sextet[p[i]] != SPELLING_NO_SEXTET)
+		i++;
+	return i;
+}
+
+/* Characters that are written plainly, from *at on, but the last one that there is room for. false: there is none. */
+static bool plain_fill(struct span bytes, size_t from, size_t *at, struct window *w, size_t most)
+{
+	size_t room = bytes.len - *at < most - w->count ? bytes.len - *at : most - w->count;
+	size_t count = plain_sextets(bytes.p + *at, room - 1), i;
+
+	for (i = 0; i < count; i++) {
+		w->at[w->count + i] = (uint32_t)(*at + i - from);
+		w->value[w->count + i] = spelling_sextet[bytes.p[*at + i]];
+	}
+	w->count += count;
+	*at += count;
+	return count;
+}
+
+/* As many characters as `most`. Does the run go on behind them? */
+static bool window_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct window *w, size_t most,
+                        struct prefilter_region *r)
 {
 	size_t at = from;
 	int kind = 0;
 
 	w->count = 0;
 	w->odd = false;
-	while (w->count < SEXTETS && at < bytes.len) {
+	while (w->count < most && at < bytes.len) {
 		unsigned len, value;
 
-		if (plain_fill(bytes, from, &at, w))
+		if (plain_fill(bytes, from, &at, w, most))
 			continue;
 		kind = next_sextet(bytes, line, at, &len, &value);
 		if (kind < 0)
@@ -225,13 +273,29 @@ static void phase_runs(const struct open_class *c, const struct window *w, unsig
 	}
 }
 
+/* A run that ends plainly before any class has enough of it. */
+static bool too_short(const struct prefilter *p, struct span bytes, size_t from, size_t *end)
+{
+	size_t shortest = p->gate.text_min < LENGTH_MAX ? p->gate.text_min : LENGTH_MAX, most = shortest * 4 / 3;
+	size_t room = bytes.len - from < most ? bytes.len - from : most;
+	size_t count = plain_sextets(bytes.p + from, room);
+
+	*end = from + count;
+	return count && count < room && !spelling_intro[bytes.p[*end]] && bytes.p[*end] != '\n' && bytes.p[*end] != '\r';
+}
+
 struct prefilter_region open_base64(const struct prefilter *p, struct span bytes, unsigned line, size_t *at, bool *more)
 {
 	struct prefilter_region r = {0, 0}, chars = {0, 0};
 	struct window w;
-	size_t from = *at, limit;
+	size_t from = *at, most = PREFILTER_WINDOW + overlap(p), limit;
 
-	limit = window_fill(p, bytes, line, from, &w, &r) && w.count == SEXTETS ? PREFILTER_WINDOW : w.count;
+	if (too_short(p, bytes, from, at)) {
+		*more = spelling_in_line(bytes.p[*at]);
+		return r;
+	}
+	*at = from;
+	limit = window_fill(p, bytes, line, from, &w, most, &r) && w.count == most ? PREFILTER_WINDOW : w.count;
 	*at = limit ? from + w.at[limit] : from + 1;
 	/* the count of the line goes on over a lone backslash, so a break behind it may be a wrap, however near */
 	*more = *at < bytes.len && spelling_in_line(bytes.p[*at]);

@@ -101,9 +101,7 @@ static void search_base64(struct prefilter_scan *s, size_t from)
 /* Anchored shapes in base64 whose first characters a line break cuts: the gate sees no gram there. */
 static void search_breaks(struct prefilter_scan *s, size_t from)
 {
-	for (; s->base64 < s->line_end && empty(&s->next[BASE64]); s->base64++) {
-		if (!open_break_possible(s->bytes.p[s->base64]))
-			continue;
+	for (; empty(&s->next[BASE64]) && (s->base64 = open_break_next(s->bytes, s->base64, s->line_end)) < s->line_end; s->base64++) {
 		open_break(s->p, s->bytes, s->line, s->base64, &s->next[BASE64]);
 		clip(&s->next[BASE64], from);
 	}
@@ -224,7 +222,9 @@ static void skip_to(struct prefilter_scan *s, size_t from)
 	}
 	if (s->text < from)
 		s->text = from;
-	/* a base64 run that began in front of `from` still decides about a line break behind it */
+	/* a base64 run that began in front of `from` still decides about a line break behind it, so it goes on there */
+	if (s->base64 < from && s->more)
+		s->base64 = from;
 }
 
 bool prefilter_next(struct prefilter_scan *s, size_t from, struct prefilter_region *r)

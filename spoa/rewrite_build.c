@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_internal.h"
+#include "rewrite_window.h"
 
 static const char arena_full[] = "the memory for secrets is full";
 
@@ -160,36 +160,65 @@ static const char *chain_equal(struct rewriter *r, enum rewrite_match match, str
 	return !sorted ? "out of memory" : next ? NULL : arena_full;
 }
 
-static const char *prefilter_build(struct rewriter *r)
+static int add_shapes(struct shape_set *set, const struct rewriter *r)
 {
-	struct shape_set *set = shape_set_new();
-	bool full = !set;
-	size_t i;
-
-	for (i = 0; i < r->count && !full; i++) {
+	for (size_t i = 0; i < r->count; i++) {
 		const struct rewrite_entry *e = &r->entries[i];
 
-		full = shape_set_add(set, &e->shape) < 0 || (e->given.len && shape_set_add_literal(set, e->given) < 0);
+		if (shape_set_add(set, &e->shape) < 0 || (e->given.len && shape_set_add_literal(set, e->given) < 0))
+			return -1;
 	}
-	if (!full)
-		r->prefilter = prefilter_new(set);
+	return 0;
+}
+
+/* Shapes of which some pattern has no windows. */
+static int add_windowless(struct shape_set *set, const struct rewriter *r)
+{
+	const struct automaton *a = &r->automata[REWRITE_REQUEST];
+
+	for (size_t i = 0; i < a->count; i++) {
+		const struct pattern *p = &a->patterns[i];
+		const struct rewrite_entry *e = &r->entries[p->entry];
+
+		if (p->windows)
+			continue;
+		if ((p->match == MATCH_GIVEN ? shape_set_add_literal(set, e->given) : shape_set_add(set, &e->shape)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *prefilter_build(struct prefilter **out, const struct rewriter *r, int (*add)(struct shape_set *, const struct rewriter *))
+{
+	struct shape_set *set = shape_set_new();
+
+	if (set && add(set, r) == 0)
+		*out = prefilter_new(set);
 	shape_set_free(set);
-	return r->prefilter ? NULL : "out of memory";
+	return *out ? NULL : "out of memory";
 }
 
 struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_entry *entries, size_t count, const char **why)
 {
 	struct rewriter *r = secret_arena_alloc(arena, sizeof(*r));
+	const struct automaton *all;
 	unsigned d;
 
 	*why = arena_full;
 	if (!r || !keep_entries(r, arena, entries, count))
 		return NULL;
-	*why = prefilter_build(r);
+	*why = NULL;
 	for (d = 0; d < 3 && !*why; d++)
 		*why = chain_equal(r, d, arena);
 	for (d = 0; d < 2 && !*why; d++)
 		*why = automaton_build(&r->automata[d], r, d, arena);
+	all = &r->automata[REWRITE_REQUEST]; /* it has all patterns */
+	if (!*why)
+		*why = windows_new(&r->windows, arena, all->patterns, all->count, r->entries);
+	if (!*why)
+		*why = prefilter_build(&r->prefilter, r, add_shapes);
+	if (!*why)
+		*why = prefilter_build(&r->windowless, r, add_windowless);
 	if (!*why)
 		return r;
 	rewriter_free(r);
@@ -198,6 +227,8 @@ struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_e
 
 void rewriter_free(struct rewriter *r)
 {
-	if (r) /* its arena may be sealed: nothing is written */
-		prefilter_free(r->prefilter);
+	if (!r) /* its arena may be sealed: nothing is written */
+		return;
+	prefilter_free(r->prefilter);
+	prefilter_free(r->windowless);
 }

@@ -16,7 +16,9 @@ struct pattern {
 	const uint8_t *p;
 	uint32_t len, offset; /* offset: of the line in its value */
 	uint32_t entry;
-	enum rewrite_match match;
+	uint8_t match;                /* enum rewrite_match */
+	bool windows;                 /* it has some (rewrite_window.h) */
+	uint8_t text_row, coded_row;  /* the byte with which the first begins, as text and else */
 };
 
 struct automaton { /* of one direction */
@@ -30,7 +32,9 @@ struct rewriter {
 	struct rewrite_entry *entries;
 	uint32_t *next_same[3]; /* by enum rewrite_match */
 	size_t count;
-	struct prefilter *prefilter; /* public, outside of the arena */
+	struct windows *windows; /* of patterns that can have them, for both directions; NULL: none can */
+	/* Public, outside of the arena; the second is of the shapes of which some pattern has no windows. */
+	struct prefilter *prefilter, *windowless;
 };
 
 /* A unit of more than one byte, or a wrap, on the way of a thread. Records form chains, newest first. */

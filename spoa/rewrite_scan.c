@@ -6,8 +6,9 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_internal.h"
+#include "rewrite_window.h"
 
+enum { REGIONS_NEAR = 128, REGIONS_STRETCH = 8192 };
 enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
 
 struct text_thread {
@@ -37,7 +38,7 @@ struct scanner {
 	struct slot slot[SLOTS];
 	uint32_t hex[2];
 	unsigned hex_digits; /* in the run so far, at most 2 */
-	size_t busy, ahead;  /* no thread with a state, no thread at all stands behind it */
+	size_t busy;         /* no thread with a state, or behind a unit, stands behind it */
 	size_t limit;        /* no thread begins here or behind it */
 	bool failed;         /* too many threads, or out of memory */
 };
@@ -173,8 +174,6 @@ static void text_push(struct scanner *sc, size_t at, uint32_t state, uint32_t re
 	slot->text[slot->texts++] = (struct text_thread){state, record};
 	if (at > sc->busy)
 		sc->busy = at;
-	if (at > sc->ahead)
-		sc->ahead = at;
 }
 
 static void text_step(struct scanner *sc, size_t at, struct text_thread t, const struct unit *u)
@@ -235,8 +234,6 @@ static void base64_push(struct scanner *sc, size_t at, const struct base64_threa
 		return;
 	}
 	slot->base64[slot->base64s++] = *t;
-	if (at > sc->ahead)
-		sc->ahead = at;
 	if (at > sc->busy && (!base64_idle(t) || base64_way(sc, at, t) != RECORD_NONE))
 		sc->busy = at;
 }
@@ -452,27 +449,68 @@ static void scan_reset(struct scanner *sc)
 		sc->slot[i].texts = sc->slot[i].base64s = 0;
 	sc->hex[0] = sc->hex[1] = AC_ROOT;
 	sc->hex_digits = 0;
-	sc->busy = sc->ahead = 0;
+	sc->busy = 0;
 	sc->scratch->records_used = 0;
 }
 
-/* The regions in which an occurrence may begin, as the prefilter names them: the one that is scanned ends at `limit`, next comes after. */
+/* The regions in which an occurrence may begin: as the prefilter names them and the windows narrow them, and those of shapes without
+ * windows. The one that is scanned ends at `limit`, next comes after. */
 struct regions {
-	struct prefilter_scan scan;
-	struct prefilter_region next;
-	bool more;
+	struct prefilter_scan shapes, windowless;
+	struct window_scan windows;
+	struct prefilter_region narrow, other, next;
+	bool more_narrow, more_other, more;
 	size_t limit;
 };
 
+/* Where the shapes name one region after the other, windows are faster than shapes: they get what lies between the regions, too. */
+static bool shapes_next(struct regions *r, size_t from)
+{
+	struct prefilter_region whole;
+
+	if (!prefilter_next(&r->shapes, from, &whole))
+		return false;
+	if (whole.begin - from < REGIONS_NEAR)
+		whole.end = window_scan_decides(&r->windows, whole.end, whole.end + REGIONS_STRETCH);
+	window_scan_take(&r->windows, &whole);
+	return true;
+}
+
+static void narrow_next(struct regions *r)
+{
+	while (!(r->more_narrow = window_scan_next(&r->windows, &r->narrow)) && shapes_next(r, r->windows.left.end))
+		;
+}
+
+static void other_next(struct regions *r)
+{
+	r->more_other = r->windows.w && prefilter_next(&r->windowless, r->limit, &r->other);
+}
+
 static void regions_next(struct regions *r)
 {
-	r->more = prefilter_next(&r->scan, r->limit, &r->next);
+	bool other = r->more_other && (!r->more_narrow || r->other.begin < r->narrow.begin);
+
+	r->more = r->more_narrow || r->more_other;
+	r->next = other ? r->other : r->narrow;
+	if (other)
+		other_next(r);
+	else if (r->more_narrow)
+		narrow_next(r);
 }
 
 static void regions_init(struct regions *r, const struct emitter *e)
 {
-	prefilter_scan_init(&r->scan, e->rewriter->prefilter, e->in, e->line);
+	prefilter_scan_init(&r->shapes, e->rewriter->prefilter, e->in, e->line);
+	prefilter_scan_init(&r->windowless, e->rewriter->windowless, e->in, e->line);
+	window_scan_init(&r->windows, e->rewriter->windows, e->in, e->at);
 	r->limit = e->at;
+	r->more = r->more_narrow = r->more_other = false;
+	if (!shapes_next(r, e->at))
+		return;
+	r->limit = r->windows.left.begin;
+	narrow_next(r);
+	other_next(r);
 	regions_next(r);
 }
 
@@ -519,7 +557,7 @@ static bool plain_enter(const struct scanner *sc, size_t at, struct plain *pl)
 	const struct base64_thread *t = slot->base64;
 	unsigned f;
 
-	if (at + 1 >= sc->in.len || !is_plain(sc->in.p + at) || sc->ahead > at || sc->scratch->found_used || slot->texts > 1 || slot->base64s > 1 ||
+	if (at + 1 >= sc->in.len || !is_plain(sc->in.p + at) || sc->busy > at || sc->scratch->found_used || slot->texts > 1 || slot->base64s > 1 ||
 	    (slot->base64s && (t->record != RECORD_NONE || t->wrapped)))
 		return false;
 	*pl = (struct plain){.text = {AC_ROOT, RECORD_NONE}};
@@ -554,7 +592,6 @@ static void plain_leave(struct scanner *sc, size_t from, size_t at, const struct
 	*t = (struct base64_thread){.record = RECORD_NONE, .last = pl->last, .count = pl->count};
 	for (f = 0; f < 4; f++)
 		t->state[(pl->count + f) % 4] = pl->base64[f];
-	sc->ahead = at;
 	if (slot->texts || !plain_base64_idle(pl) || (sc->hex[0] | sc->hex[1]) != AC_ROOT)
 		sc->busy = at;
 }

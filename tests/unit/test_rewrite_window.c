@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Windows by themselves: no beginning is lost, in any spelling, and hardly anything else is left. What the engine makes of them is compared in
+ * fuzz_rewrite_window.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "rewrite_kit.h"
+#include "rewrite_window.h"
+
+enum { PATTERNS = 3000, LEN_MAX = 64, TEXT = 1 << 16 };
+
+struct fixture {
+	struct secret_arena *arena;
+	uint8_t value[PATTERNS][LEN_MAX], template_[PATTERNS][LEN_MAX];
+	struct rewrite_entry entry[PATTERNS];
+	struct pattern pattern[PATTERNS];
+	struct windows *windows;
+};
+
+static struct fixture f;
+
+static void add(size_t i, struct span value, enum rewrite_match match)
+{
+	f.entry[i].value = value;
+	shape_of(&f.entry[i].shape, value, span_of(NULL, 0), f.template_[i]);
+	f.pattern[i] = (struct pattern){.p = value.p, .len = (uint32_t)value.len, .entry = (uint32_t)i, .match = match};
+}
+
+static void build(size_t count)
+{
+	f.arena = secret_arena_new(1 << 24);
+	f.windows = NULL;
+	assert_null(windows_new(&f.windows, f.arena, f.pattern, count, f.entry));
+}
+
+static void random_value(size_t i, const char *prefix, const char *letters, size_t len, uint64_t *random)
+{
+	size_t n = strlen(prefix);
+
+	memcpy(f.value[i], prefix, n);
+	while (n < len)
+		f.value[i][n++] = (uint8_t)letters[kit_random(random, (unsigned)strlen(letters))];
+	add(i, span_of(f.value[i], len), MATCH_SECRET);
+}
+
+static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/* Runs over one region, the whole; parts come in order and do not overlap. Is `begin` in one of them? *share: bytes of all. */
+static bool left(struct span in, size_t begin, size_t *share)
+{
+	struct prefilter_region whole = {0, in.len}, part;
+	static struct window_scan sc;
+	bool found = false;
+	size_t last = 0;
+
+	*share = 0;
+	window_scan_init(&sc, f.windows, in, 0);
+	for (window_scan_take(&sc, &whole); window_scan_next(&sc, &part); last = part.end) {
+		assert_true(part.begin < part.end && part.end <= in.len && part.begin >= last);
+		found |= begin >= part.begin && begin < part.end;
+		*share += part.end - part.begin;
+	}
+	return found;
+}
+
+static void plant(struct buf *in, const struct pattern *p, unsigned way, uint64_t *random)
+{
+	static const char *const breaks[] = {"\n", "\r\n", "\\n", "\\r\\n"};
+	struct buf plain = {0};
+
+	buf_append(&plain, "\x7f\xfe", way % 3);
+	buf_append(&plain, p->p, p->len);
+	switch (way) {
+	case 0:
+		buf_append(in, p->p, p->len);
+		break;
+	case 1:
+		kit_hex(in, span_of(p->p, p->len), random);
+		break;
+	case 2:
+		for (size_t i = 0; i < p->len; i++)
+			kit_spell(in, p->p[i], kit_random(random, 8) ? 0 : 31, random);
+		break;
+	case 3: case 4: case 5:
+		kit_base64(in, buf_span(&plain), kit_random(random, 2), 0, "", 0, random);
+		break;
+	default: /* wrapped somewhere */
+		kit_base64(in, buf_span(&plain), kit_random(random, 2), 40 + kit_random(random, 12), breaks[kit_random(random, 4)],
+		           way == 6 && kit_random(random, 2) ? 7 : 0, random);
+		break;
+	}
+	buf_deinit(&plain);
+}
+
+static void make_some(uint64_t *random)
+{
+	static const char any[] = "\"\\+/=%& \x80\xff abcdefghijKLMNOPQRST0123456789ABCDEFGHIJklmnopqrstuvwxyz";
+
+	random_value(0, "", alnum, 19, random);
+	random_value(1, "sk-ant-api03-", alnum, 50, random);
+	random_value(2, "", "0123456789abcdef", 40, random);
+	random_value(3, "AKIA", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 20, random);
+	random_value(4, "", any, LEN_MAX, random);
+	random_value(5, "", any, 50, random);
+	add(6, span_str("three windy gates guard seven quiet roads"), MATCH_SECRET); /* no window without a space */
+	random_value(7, "the-public-part-of-it-", alnum, 42, random);
+	add(8, span_str("9d1c7f0e-3a5b-4c6d-8e9f-0a1b2c3d4e5f"), MATCH_SECRET);
+	add(9, span_str("a placeholder: 1234567890"), MATCH_GIVEN);
+}
+
+static void beginnings__every_spelling_and_place__are_left(void **state)
+{
+	enum { COUNT = 10 };
+	uint64_t random = 99;
+	unsigned n, hit[COUNT] = {0};
+
+	(void)state;
+	make_some(&random);
+	build(COUNT);
+	assert_non_null(f.windows);
+	for (n = 0; n < 20000; n++) {
+		unsigned which = kit_random(&random, COUNT), way = kit_random(&random, 9), before = kit_random(&random, 200);
+		const struct pattern *p = &f.pattern[which];
+		struct buf in = {0};
+		size_t share;
+		uint8_t *exact;
+
+		if (!p->windows)
+			continue;
+		for (unsigned j = 0; j < before; j++)
+			buf_putc(&in, way > 5 || n % 2 ? 'Q' : (uint8_t)kit_random(&random, 256));
+		plant(&in, p, way, &random);
+		for (unsigned j = kit_random(&random, 80); j; j--)
+			buf_putc(&in, n % 4 ? 'Z' : (uint8_t)kit_random(&random, 256));
+		exact = malloc(in.len); /* so that a sanitizer sees a read behind the end */
+		assert_non_null(exact);
+		memcpy(exact, in.p, in.len);
+		assert_true(left(span_of(exact, in.len), before + (way > 2 ? way % 3 : 0), &share));
+		hit[which]++;
+		free(exact);
+		buf_deinit(&in);
+	}
+	for (n = 0; n < COUNT; n++)
+		assert_int_equal(hit[n] > 0, f.pattern[n].windows);
+	secret_arena_free(f.arena);
+}
+
+static void spaces__written_as_plus__are_left(void **state)
+{
+	const struct span value = span_str("three windy gates guard seven quiet roads"); /* no window without a space */
+	uint8_t text[400];
+	size_t share;
+
+	(void)state;
+	add(0, value, MATCH_SECRET);
+	build(1);
+	assert_non_null(f.windows);
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < value.len; i++)
+		text[200 + i] = value.p[i] == ' ' ? '+' : value.p[i];
+	assert_true(left(span_of(text, sizeof(text)), 200, &share));
+	assert_false(left(span_of(text, 200), 100, &share));
+	secret_arena_free(f.arena);
+}
+
+static void text_without_secrets__is_hardly_left(void **state)
+{
+	static const char event[] = "data: {\"id\":\"chatcmpl-9xYzAbCdEfGhIj\",\"content\":\"fifty of it and more\"}\n\n";
+	static uint8_t text[4][TEXT];
+	uint64_t random = 7;
+	size_t i, share;
+
+	(void)state;
+	for (i = 0; i < PATTERNS; i++)
+		random_value(i, i % 2 ? "ghp_" : "", alnum, 40, &random);
+	build(PATTERNS);
+	assert_non_null(f.windows);
+	for (i = 0; i < TEXT; i++) {
+		text[0][i] = spelling_sextet_char(kit_random(&random, 64), false);
+		text[1][i] = (uint8_t)"0123456789abcdef"[kit_random(&random, 16)];
+		text[2][i] = (uint8_t)event[i % (sizeof(event) - 1)];
+		text[3][i] = 'a';
+	}
+	for (i = 0; i < 4; i++) {
+		left(span_of(text[i], TEXT), 0, &share);
+		assert_in_range(share, 1, f.windows->reach); /* at the end */
+	}
+	secret_arena_free(f.arena);
+}
+
+/* Who watches the time must not learn one character after the other: until eleven are right at once it is as if none were. */
+static void beginnings_of_a_secret__with_ten_characters_right__are_not_left(void **state)
+{
+	static const char prefix[] = "sk-ant-api03-";
+	uint64_t random = 3;
+	size_t known, share;
+	unsigned way;
+
+	(void)state;
+	random_value(0, prefix, alnum, LEN_MAX, &random);
+	build(1);
+	assert_int_equal(f.pattern[0].text_row, sizeof(prefix) - 1);
+	assert_int_equal(f.pattern[0].coded_row, sizeof(prefix) - 1);
+	for (known = 0; known <= sizeof(prefix) - 1 + 10; known++)
+		for (way = 0; way < 3; way++) {
+			struct buf in = {0}, plain = {0};
+
+			while (plain.len < 4096) {
+				buf_append(&plain, f.value[0], known);
+				buf_putc(&plain, f.value[0][known] == 'x' ? 'y' : 'x');
+			}
+			if (way == 0)
+				buf_append_span(&in, buf_span(&plain));
+			else if (way == 1)
+				kit_hex(&in, buf_span(&plain), &random);
+			else
+				kit_base64(&in, buf_span(&plain), false, 0, "", 0, &random);
+			left(buf_span(&in), 0, &share);
+			assert_in_range(share, 1, f.windows->reach);
+			buf_deinit(&in);
+			buf_deinit(&plain);
+		}
+	secret_arena_free(f.arena);
+}
+
+static void patterns__too_short_or_too_public__have_none(void **state)
+{
+	static const struct { const char *value; bool suits; } cases[] = {
+		{"abcdefghijABCDEFGH", false}, /* one byte less than four windows take */
+		{"abcdefghijABCDEFGHI", true},
+		{"12345678901234567890", false}, /* 37 bits at most in eleven digits */
+		{"0123456789abcdef0123", true},
+		{"sk-ant-api03-abcdefGH", false},
+		{"a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-u", false},
+		{"9d1c7f0e-3a5b-4c6d-8e9f-0a1b2c3d4e5f", true},
+	};
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		add(0, span_str(cases[i].value), MATCH_SECRET);
+		build(1);
+		assert_int_equal(f.pattern[0].windows, cases[i].suits);
+		assert_int_equal(f.windows != NULL, cases[i].suits);
+		secret_arena_free(f.arena);
+	}
+	add(0, span_str("sk-ant-api03-abcdefGH"), MATCH_GIVEN); /* nothing to be guessed */
+	build(1);
+	assert_true(f.pattern[0].windows);
+	secret_arena_free(f.arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(beginnings__every_spelling_and_place__are_left),
+		cmocka_unit_test(spaces__written_as_plus__are_left),
+		cmocka_unit_test(text_without_secrets__is_hardly_left),
+		cmocka_unit_test(beginnings_of_a_secret__with_ten_characters_right__are_not_left),
+		cmocka_unit_test(patterns__too_short_or_too_public__have_none),
+	};
+
+	return cmocka_run_group_tests_name("rewrite_window", tests, NULL, NULL);
+}
