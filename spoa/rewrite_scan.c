@@ -470,9 +470,9 @@ static bool shapes_next(struct regions *r, size_t from)
 
 	if (!prefilter_next(&r->shapes, from, &whole))
 		return false;
-	if (whole.begin - from < REGIONS_NEAR)
-		whole.end = window_scan_decides(&r->windows, whole.end, whole.end + REGIONS_STRETCH);
 	window_scan_take(&r->windows, &whole);
+	if (whole.begin - from < REGIONS_NEAR)
+		window_scan_extend(&r->windows, REGIONS_STRETCH);
 	return true;
 }
 

@@ -17,7 +17,7 @@ static bool may_be_odd(const struct windows *w, const uint8_t *p)
 {
 	const vector16 v = vector16_load(p);
 
-	return vector16_any((vector16)((v == '\\') | (v == '%') | (v == '&') | (v == 0) | (v == w->plus) | (v == '\n') | (v == '\r')));
+	return vector16_any((vector16)((v <= '\r') | (v == '\\') | (v - '%' <= '&' - '%') | (v == w->plus)));
 }
 
 static size_t find_odd(const struct windows *w, struct span in, size_t at, size_t until)
@@ -71,19 +71,31 @@ static bool row_at(const struct windows *w, struct span block, size_t at, enum w
 	return true;
 }
 
-/* The first place in a block where the windows of a beginning are, or may be; behind the last such place in *end. block.len: there is none. */
-static size_t find_row(const struct windows *w, struct span block, size_t *end)
+static bool rows_at(const struct windows *w, struct span block, size_t at, size_t *end)
 {
+	bool chars = known_at(w, block, at, WINDOW_CHARS) && row_at(w, block, at, WINDOW_CHARS, end);
+	bool hex = known_at(w, block, at, WINDOW_HEX) && row_at(w, block, at, WINDOW_HEX, end);
+
+	return chars || hex;
+}
+
+/* The first place in a block where the windows of a beginning are, or may be; behind the last such place in *end. block.len: there is none. */
+static size_t find_row(const struct windows *windows, struct span block, size_t *end)
+{
+	const struct windows w = *windows; /* so that it stays in registers */
 	size_t at;
 
 	*end = 0;
-	for (at = 0; at + window_width(WINDOW_CHARS) <= block.len; at += WINDOW_STEP) {
-		bool chars = window_known(w, window_hash(w, block.p + at, WINDOW_CHARS)) && row_at(w, block, at, WINDOW_CHARS, end);
-		bool hex = known_at(w, block, at, WINDOW_HEX) && row_at(w, block, at, WINDOW_HEX, end);
+	for (at = 0; at + window_width(WINDOW_HEX) <= block.len; at += WINDOW_STEP) {
+		bool chars = window_known(&w, window_hash(&w, block.p + at, WINDOW_CHARS));
+		bool hex = window_known(&w, window_hash(&w, block.p + at, WINDOW_HEX));
 
-		if (chars || hex)
+		if ((chars | hex) && rows_at(windows, block, at, end))
 			return at;
 	}
+	for (; at + window_width(WINDOW_CHARS) <= block.len; at += WINDOW_STEP)
+		if (rows_at(windows, block, at, end))
+			return at;
 	return block.len;
 }
 
@@ -128,14 +140,24 @@ static bool next_in_block(struct window_scan *s, size_t len, struct prefilter_re
 	return hand_out(s, min_size(row > s->w->back + WINDOW_STEP ? from + row - s->w->back - WINDOW_STEP : from, s->left.end), from + end, part);
 }
 
-size_t window_scan_decides(const struct window_scan *s, size_t from, size_t until)
+/* Notes how far bytes are plain from left.begin on, looking no farther than `until`. */
+static void find_plain_end(struct window_scan *s, size_t until)
 {
-	size_t end;
+	if (s->plain_end < s->left.begin)
+		s->plain_end = s->left.begin;
+	if (s->plain_end < until)
+		s->plain_end = find_odd(s->w, s->in, s->plain_end, until);
+}
 
-	if (!s->w || from >= until)
-		return from;
-	end = find_odd(s->w, s->in, from, min_size(until - 1 + s->w->reach, s->in.len));
-	return end - from < s->w->reach ? from : end - s->w->reach + 1;
+void window_scan_extend(struct window_scan *s, size_t most)
+{
+	size_t until = s->left.end + most;
+
+	if (!s->w)
+		return;
+	find_plain_end(s, min_size(until - 1 + s->w->reach, s->in.len));
+	if (s->plain_end + 1 > s->left.end + s->w->reach)
+		s->left.end = min_size(until, s->plain_end + 1 - s->w->reach);
 }
 
 bool window_scan_next(struct window_scan *s, struct prefilter_region *part)
@@ -146,10 +168,7 @@ bool window_scan_next(struct window_scan *s, struct prefilter_region *part)
 		if (!s->w)
 			return hand_out(s, from, s->left.end, part);
 		until = min_size(s->left.end - 1 + s->w->reach, s->in.len);
-		if (s->plain_end < from)
-			s->plain_end = from;
-		if (s->plain_end < until)
-			s->plain_end = find_odd(s->w, s->in, s->plain_end, until);
+		find_plain_end(s, until);
 		until = min_size(s->plain_end, until);
 		if (until - from < s->w->reach)
 			return hand_out(s, from, until + 1, part);

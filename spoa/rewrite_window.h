@@ -50,8 +50,8 @@ void window_scan_take(struct window_scan *s, const struct prefilter_region *r);
 /* The next part of the region in which an occurrence may begin. false: it is used up. */
 bool window_scan_next(struct window_scan *s, struct prefilter_region *part);
 
-/* Beginnings from..end are decided by windows alone: no more than is handed out anyway would be, if they were a region. end <= until. */
-size_t window_scan_decides(const struct window_scan *s, size_t from, size_t until);
+/* Before the first window_scan_next() of a region: adds what follows it as far as windows alone decide there, `most` bytes at most. */
+void window_scan_extend(struct window_scan *s, size_t most);
 
 static inline unsigned window_width(enum window_coding coding)
 {
