@@ -115,6 +115,8 @@ static size_t copy_templates(struct prefilter *p, const struct shape_set *s)
 			p->template[front++] = t;
 		if (sh->length > p->longest)
 			p->longest = sh->length;
+		if (sh->length < p->shortest || !p->shortest)
+			p->shortest = sh->length;
 	}
 	qsort(p->template, front, sizeof(*p->template), template_compare);
 	qsort(p->template + front, s->count - front, sizeof(*p->template), template_compare);

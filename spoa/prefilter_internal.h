@@ -136,7 +136,7 @@ struct prefilter {
 	struct tree anchored, open;
 	struct template *template;
 	uint8_t *pool;
-	size_t longest; /* bytes of the longest shape */
+	size_t longest, shortest; /* bytes of a shape; 0: there is none */
 	struct open_class open_class[PREFILTER_CLASSES];
 	unsigned classes, open_longest; /* the latter: of the classes' lengths */
 	size_t open_longest_shape;

@@ -204,10 +204,12 @@ static void first_line(struct prefilter_scan *s)
 void prefilter_scan_init(struct prefilter_scan *s, const struct prefilter *p, struct span bytes, unsigned line)
 {
 	*s = (struct prefilter_scan){.p = p, .bytes = bytes, .line = line};
-	if (line && p->longest)
-		first_line(s);
-	if (p->longest == 0)
+	if (p->longest == 0 || bytes.len < p->shortest) { /* no spelling is shorter than what it spells */
 		s->quiet = s->seen = bytes.len;
+		return;
+	}
+	if (line)
+		first_line(s);
 }
 
 static void skip_to(struct prefilter_scan *s, size_t from)

@@ -502,13 +502,13 @@ static void regions_next(struct regions *r)
 static void regions_init(struct regions *r, const struct emitter *e)
 {
 	prefilter_scan_init(&r->shapes, e->rewriter->prefilter, e->in, e->line);
-	prefilter_scan_init(&r->windowless, e->rewriter->windowless, e->in, e->line);
 	window_scan_init(&r->windows, e->rewriter->windows, e->in, e->at);
 	r->limit = e->at;
 	r->more = r->more_narrow = r->more_other = false;
 	if (!shapes_next(r, e->at))
 		return;
 	r->limit = r->windows.left.begin;
+	prefilter_scan_init(&r->windowless, e->rewriter->windowless, e->in, e->line);
 	narrow_next(r);
 	other_next(r);
 	regions_next(r);
