@@ -3,6 +3,7 @@
  * The gate in portable C, and the choice among its forms.
  */
 #include "prefilter_internal.h"
+#include "vector.h"
 
 static bool always(void)
 {
@@ -48,11 +49,32 @@ static bool run_ends(const struct gate *g, uint8_t gate_class, size_t min, struc
 	return min && longest >= min;
 }
 
+static bool has_break(const uint8_t *p)
+{
+	const vector16 v = vector16_load(p);
+
+	return vector16_any((vector16)((v == '\n') | (v == '\r') | (v == '\\')));
+}
+
+size_t gate_next_break(struct span bytes, size_t from, size_t until)
+{
+	while (from < until) {
+		size_t end = until - from < sizeof(vector16) ? until : from + sizeof(vector16);
+
+		if (end - from == sizeof(vector16) && !has_break(bytes.p + from))
+			from = end;
+		for (; from < end; from++)
+			if (bytes.p[from] == '\n' || bytes.p[from] == '\r' || bytes.p[from] == '\\')
+				return from;
+	}
+	return from;
+}
+
 bool gate_has_break(struct span bytes, size_t block)
 {
 	size_t end = bytes.len - block < GATE_BLOCK + GATE_GRAM ? bytes.len : block + GATE_BLOCK + GATE_GRAM;
 
-	return open_break_next(bytes, block, end) < end;
+	return gate_next_break(bytes, block, end) < end;
 }
 
 static unsigned portable_next(const struct gate *g, struct span bytes, size_t from, struct gate_find find[GATE_FINDS], size_t *end)

@@ -96,8 +96,8 @@ struct gate {
 struct gate_form {
 	const char *name;
 	bool (*runs_here)(void);
-	/* Searches blocks from, from + 64, …, the last of which may be cut. How many it has found, next to one another; 0: there is none. *end: it
-	 * goes on there. */
+	/* Searches blocks from, from + 64, …, or from the beginning on; the last may be cut. How many it has found in one step; 0: there is none to the
+	 * end. *end: else it goes on there. */
 	unsigned (*next)(const struct gate *g, struct span bytes, size_t from, struct gate_find find[GATE_FINDS], size_t *end);
 };
 
@@ -111,6 +111,8 @@ int gate_grams_init(struct gate *g, const struct tree *tr);
 bool gate_begins(const struct gate *g, struct span bytes, size_t at, bool begun);
 /* The same of an escape at bytes[at] and what begins up to three bytes in front of it. */
 bool gate_escape(const struct gate *g, struct span bytes, size_t at);
+/* The first place from..until where a line break that base64 goes on over may begin, or `until`; `from` when that is behind it. */
+size_t gate_next_break(struct span bytes, size_t from, size_t until);
 /* A line break, or what may spell one, in a block or just behind it? */
 bool gate_has_break(struct span bytes, size_t block);
 
@@ -148,9 +150,6 @@ struct prefilter {
 
 /* Beginnings from..until in a run that is known up to `end`: the hull of those that may be whole, or an empty region. */
 struct prefilter_region open_text(const struct prefilter *p, struct span bytes, size_t from, size_t until, size_t end);
-
-/* The first place from..until where a line break that base64 goes on over may begin, or `until`; `from` when that is behind it. */
-size_t open_break_next(struct span bytes, size_t from, size_t until);
 
 /* At a line break that base64 may go on over: the hull of anchored shapes that begin up to three bytes in front of it. */
 void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r);

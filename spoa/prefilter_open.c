@@ -112,7 +112,7 @@ static size_t overlap(const struct prefilter *p)
 	return p->open_longest < LENGTH_MAX ? p->open_longest * 4 / 3 + 8 : OVERLAP_MAX;
 }
 
-struct window {
+struct sextet_run {
 	size_t count;
 	bool odd;                 /* an escape is among them: a beginning inside of it shifts the bits of what follows */
 	uint8_t value[SEXTETS + 2];
@@ -144,27 +144,6 @@ static int next_sextet(struct span bytes, unsigned line, size_t at, unsigned *le
 			return 1;
 	}
 	return -1;
-}
-
-static bool has_break(const uint8_t *p)
-{
-	const vector16 v = vector16_load(p);
-
-	return vector16_any((vector16)((v == '\n') | (v == '\r') | (v == '\\')));
-}
-
-size_t open_break_next(struct span bytes, size_t from, size_t until)
-{
-	while (from < until) {
-		size_t end = until - from < sizeof(vector16) ? until : from + sizeof(vector16);
-
-		if (end - from == sizeof(vector16) && !has_break(bytes.p + from))
-			from = end;
-		for (; from < end; from++)
-			if (bytes.p[from] == '\n' || bytes.p[from] == '\r' || bytes.p[from] == '\\')
-				return from;
-	}
-	return from;
 }
 
 void open_break(const struct prefilter *p, struct span bytes, unsigned line, size_t at, struct prefilter_region *r)
@@ -199,8 +178,9 @@ static size_t plain_sextets(const uint8_t *p, size_t n)
 	return i;
 }
 
-/* Characters that are written plainly, from *at on, but the last one that there is room for. false: there is none. */
-static bool plain_fill(struct span bytes, size_t from, size_t *at, struct window *w, size_t most)
+/* Characters that are written plainly, from *at on, but the last one that there is room for: next_sextet() says how the run goes on there. false:
+ * there is none. */
+static bool plain_fill(struct span bytes, size_t from, size_t *at, struct sextet_run *w, size_t most)
 {
 	size_t room = bytes.len - *at < most - w->count ? bytes.len - *at : most - w->count;
 	size_t count = plain_sextets(bytes.p + *at, room - 1), i;
@@ -215,7 +195,7 @@ static bool plain_fill(struct span bytes, size_t from, size_t *at, struct window
 }
 
 /* As many characters as `most`. Does the run go on behind them? */
-static bool window_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct window *w, size_t most,
+static bool run_fill(const struct prefilter *p, struct span bytes, unsigned line, size_t from, struct sextet_run *w, size_t most,
                         struct prefilter_region *r)
 {
 	size_t at = from;
@@ -246,7 +226,7 @@ static bool window_fill(const struct prefilter *p, struct span bytes, unsigned l
 	return kind >= 0 && at < bytes.len;
 }
 
-static bool member_at(const struct open_class *c, const struct window *w, size_t bit)
+static bool member_at(const struct open_class *c, const struct sextet_run *w, size_t bit)
 {
 	size_t i = bit / 6;
 	unsigned three = (unsigned)w->value[i] << 12 | (unsigned)w->value[i + 1] << 6 | w->value[i + 2];
@@ -255,7 +235,7 @@ static bool member_at(const struct open_class *c, const struct window *w, size_t
 }
 
 /* Bytes of the class in one of the four phases; begun is told in characters. */
-static void phase_runs(const struct open_class *c, const struct window *w, unsigned phase, size_t n, struct prefilter_region *chars)
+static void phase_runs(const struct open_class *c, const struct sextet_run *w, unsigned phase, size_t n, struct prefilter_region *chars)
 {
 	size_t bits = 6 * w->count, start = phase, at, probe;
 
@@ -287,7 +267,7 @@ static bool too_short(const struct prefilter *p, struct span bytes, size_t from,
 struct prefilter_region open_base64(const struct prefilter *p, struct span bytes, unsigned line, size_t *at, bool *more)
 {
 	struct prefilter_region r = {0, 0}, chars = {0, 0};
-	struct window w;
+	struct sextet_run w;
 	size_t from = *at, most = PREFILTER_WINDOW + overlap(p), limit;
 
 	if (too_short(p, bytes, from, at)) {
@@ -295,7 +275,7 @@ struct prefilter_region open_base64(const struct prefilter *p, struct span bytes
 		return r;
 	}
 	*at = from;
-	limit = window_fill(p, bytes, line, from, &w, most, &r) && w.count == most ? PREFILTER_WINDOW : w.count;
+	limit = run_fill(p, bytes, line, from, &w, most, &r) && w.count == most ? PREFILTER_WINDOW : w.count;
 	*at = limit ? from + w.at[limit] : from + 1;
 	/* the count of the line goes on over a lone backslash, so a break behind it may be a wrap, however near */
 	*more = *at < bytes.len && spelling_in_line(bytes.p[*at]);

@@ -101,7 +101,7 @@ static void search_base64(struct prefilter_scan *s, size_t from)
 /* Anchored shapes in base64 whose first characters a line break cuts: the gate sees no gram there. */
 static void search_breaks(struct prefilter_scan *s, size_t from)
 {
-	for (; empty(&s->next[BASE64]) && (s->base64 = open_break_next(s->bytes, s->base64, s->line_end)) < s->line_end; s->base64++) {
+	for (; empty(&s->next[BASE64]) && (s->base64 = gate_next_break(s->bytes, s->base64, s->line_end)) < s->line_end; s->base64++) {
 		open_break(s->p, s->bytes, s->line, s->base64, &s->next[BASE64]);
 		clip(&s->next[BASE64], from);
 	}
@@ -133,6 +133,14 @@ static void take_breaks(struct prefilter_scan *s, const struct gate_find *find)
 	s->line_end = s->bytes.len - find->block > GATE_BLOCK + GATE_GRAM ? find->block + GATE_BLOCK + GATE_GRAM : s->bytes.len;
 }
 
+/* Where the gate goes on. After a jump it starts somewhat in front: a run that ends just behind shows in the block of its last whole group. */
+static size_t gate_from(const struct prefilter_scan *s)
+{
+	if (s->seen <= s->gate_end)
+		return s->gate_end;
+	return s->seen > GATE_GRAM ? s->seen - GATE_GRAM : 0;
+}
+
 /* The next block that ends behind `seen` and deserves a look; NULL: there is none. */
 static const struct gate_find *next_find(struct prefilter_scan *s)
 {
@@ -141,7 +149,7 @@ static const struct gate_find *next_find(struct prefilter_scan *s)
 
 		if (s->finds_taken == s->finds) {
 			s->finds_taken = 0;
-			s->finds = s->p->form->next(&s->p->gate, s->bytes, s->seen > s->gate_end ? s->seen : s->gate_end, s->find, &s->gate_end);
+			s->finds = s->p->form->next(&s->p->gate, s->bytes, gate_from(s), s->find, &s->gate_end);
 			if (!s->finds)
 				return NULL;
 			continue;
@@ -157,6 +165,7 @@ static void next_block(struct prefilter_scan *s)
 {
 	const struct gate *g = &s->p->gate;
 	const struct gate_find *find = next_find(s);
+	size_t quiet;
 
 	s->events = 0;
 	if (!find) {
@@ -166,7 +175,9 @@ static void next_block(struct prefilter_scan *s)
 	s->block = find->block;
 	s->events = find->events;
 	s->seen = s->bytes.len - find->block > GATE_BLOCK ? find->block + GATE_BLOCK : s->bytes.len;
-	s->quiet = s->seen < s->bytes.len ? s->seen - GATE_SLACK : s->seen;
+	quiet = s->seen < s->bytes.len ? s->seen - GATE_SLACK : s->seen;
+	if (s->quiet < quiet)
+		s->quiet = quiet;
 	if (g->breaks)
 		take_breaks(s, find);
 	else

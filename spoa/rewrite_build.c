@@ -103,7 +103,7 @@ static const char *automaton_build(struct automaton *a, const struct rewriter *r
 		spans[i] = span_of(a->patterns[i].p, a->patterns[i].len);
 	a->ac = ac_new(arena, spans, a->count, &why);
 	free(spans);
-	return a->ac ? NULL : why;
+	return a->ac ? windows_new(&a->windows, arena, a->patterns, a->count, r->entries) : why;
 }
 
 static struct span bytes_of(const struct rewrite_entry *e, enum rewrite_match match)
@@ -174,7 +174,7 @@ static int add_shapes(struct shape_set *set, const struct rewriter *r)
 /* Shapes of which some pattern has no windows. */
 static int add_windowless(struct shape_set *set, const struct rewriter *r)
 {
-	const struct automaton *a = &r->automata[REWRITE_REQUEST];
+	const struct automaton *a = &r->automata[REWRITE_REQUEST]; /* it has all patterns */
 
 	for (size_t i = 0; i < a->count; i++) {
 		const struct pattern *p = &a->patterns[i];
@@ -201,7 +201,6 @@ static const char *prefilter_build(struct prefilter **out, const struct rewriter
 struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_entry *entries, size_t count, const char **why)
 {
 	struct rewriter *r = secret_arena_alloc(arena, sizeof(*r));
-	const struct automaton *all;
 	unsigned d;
 
 	*why = arena_full;
@@ -212,9 +211,6 @@ struct rewriter *rewriter_new(struct secret_arena *arena, const struct rewrite_e
 		*why = chain_equal(r, d, arena);
 	for (d = 0; d < 2 && !*why; d++)
 		*why = automaton_build(&r->automata[d], r, d, arena);
-	all = &r->automata[REWRITE_REQUEST]; /* it has all patterns */
-	if (!*why)
-		*why = windows_new(&r->windows, arena, all->patterns, all->count, r->entries);
 	if (!*why)
 		*why = prefilter_build(&r->prefilter, r, add_shapes);
 	if (!*why)

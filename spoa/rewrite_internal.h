@@ -24,6 +24,7 @@ struct pattern {
 struct automaton { /* of one direction */
 	struct ac *ac;
 	struct pattern *patterns;
+	struct windows *windows; /* of patterns that can have them; NULL: none can */
 	size_t count;
 };
 
@@ -32,7 +33,6 @@ struct rewriter {
 	struct rewrite_entry *entries;
 	uint32_t *next_same[3]; /* by enum rewrite_match */
 	size_t count;
-	struct windows *windows; /* of patterns that can have them, for both directions; NULL: none can */
 	/* Public, outside of the arena; the second is of the shapes of which some pattern has no windows. */
 	struct prefilter *prefilter, *windowless;
 };

@@ -6,9 +6,8 @@
  */
 #include <stdlib.h>
 
-#include "rewrite_window.h"
+#include "rewrite_regions.h"
 
-enum { REGIONS_NEAR = 128, REGIONS_STRETCH = 8192 };
 enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
 
 struct text_thread {
@@ -453,82 +452,6 @@ static void scan_reset(struct scanner *sc)
 	sc->scratch->records_used = 0;
 }
 
-/* The regions in which an occurrence may begin: as the prefilter names them and the windows narrow them, and those of shapes without
- * windows. The one that is scanned ends at `limit`, next comes after. */
-struct regions {
-	struct prefilter_scan shapes, windowless;
-	struct window_scan windows;
-	struct prefilter_region narrow, other, next;
-	bool more_narrow, more_other, more;
-	size_t limit;
-};
-
-/* Where the shapes name one region after the other, windows are faster than shapes: they get what lies between the regions, too. */
-static bool shapes_next(struct regions *r, size_t from)
-{
-	struct prefilter_region whole;
-
-	if (!prefilter_next(&r->shapes, from, &whole))
-		return false;
-	window_scan_take(&r->windows, &whole);
-	if (whole.begin - from < REGIONS_NEAR)
-		window_scan_extend(&r->windows, REGIONS_STRETCH);
-	return true;
-}
-
-static void narrow_next(struct regions *r)
-{
-	while (!(r->more_narrow = window_scan_next(&r->windows, &r->narrow)) && shapes_next(r, r->windows.left.end))
-		;
-}
-
-static void other_next(struct regions *r)
-{
-	r->more_other = r->windows.w && prefilter_next(&r->windowless, r->limit, &r->other);
-}
-
-static void regions_next(struct regions *r)
-{
-	bool other = r->more_other && (!r->more_narrow || r->other.begin < r->narrow.begin);
-
-	r->more = r->more_narrow || r->more_other;
-	r->next = other ? r->other : r->narrow;
-	if (other)
-		other_next(r);
-	else if (r->more_narrow)
-		narrow_next(r);
-}
-
-static void regions_init(struct regions *r, const struct emitter *e)
-{
-	prefilter_scan_init(&r->shapes, e->rewriter->prefilter, e->in, e->line);
-	window_scan_init(&r->windows, e->rewriter->windows, e->in, e->at);
-	r->limit = e->at;
-	r->more = r->more_narrow = r->more_other = false;
-	if (!shapes_next(r, e->at))
-		return;
-	r->limit = r->windows.left.begin;
-	prefilter_scan_init(&r->windowless, e->rewriter->windowless, e->in, e->line);
-	narrow_next(r);
-	other_next(r);
-	regions_next(r);
-}
-
-static void regions_take(struct regions *r)
-{
-	if (r->next.end > r->limit)
-		r->limit = r->next.end;
-	regions_next(r);
-}
-
-/* All regions that begin at `at` or go on from the last one are taken. */
-static void regions_reach(struct regions *r, struct scanner *sc, size_t at)
-{
-	while (r->more && (r->next.begin <= at || r->next.begin <= r->limit))
-		regions_take(r);
-	sc->limit = r->limit;
-}
-
 /* Is all that is under way at `at` of no interest? What has gone on from the region without a pause is looked at only now and then: it
  * takes time. */
 static bool scan_done(const struct scanner *sc, const struct regions *r, size_t at)
@@ -690,12 +613,14 @@ static enum rewrite_result scan_region(struct scanner *sc, struct regions *r)
 	enum rewrite_result result;
 
 	scan_reset(sc);
-	regions_reach(r, sc, at);
+	regions_reach(r, at);
+	sc->limit = r->limit;
 	for (;; at++) {
 		at = scan_plain(sc, r, at);
 		if (at >= sc->in.len)
 			break;
-		regions_reach(r, sc, at);
+		regions_reach(r, at);
+	sc->limit = r->limit;
 		if (scan_done(sc, r, at))
 			break;
 		if (sc->scratch->found_used && scan_idle(sc, at)) {
@@ -723,7 +648,7 @@ enum rewrite_result scan(struct emitter *e, struct scratch *s)
 	sc.scratch = s;
 	sc.in = e->in;
 	sc.failed = false;
-	regions_init(&regions, e);
+	regions_init(&regions, e->rewriter, e->automaton, e->in, e->line, e->at);
 	while (regions.more && result == REWRITE_OK)
 		result = scan_region(&sc, &regions);
 	return result;

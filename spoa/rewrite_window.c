@@ -3,7 +3,8 @@
 
 #include "vector.h"
 
-/* May more than the byte itself be read at in.p[at]? A line break matters only where base64 may go on over it. */
+/* May more than the byte itself be read at in.p[at]? A line break matters only where base64 may go on over it, a plus only if a pattern has a
+ * space: scan_plain(), which stops more often, need not be as exact. */
 static bool is_odd(const struct windows *w, struct span in, size_t at)
 {
 	uint8_t c = in.p[at];
@@ -55,14 +56,15 @@ static bool known_at(const struct windows *w, struct span block, size_t at, enum
 	return block.len - at >= window_width(coding) && window_known(w, window_hash(w, block.p + at, coding));
 }
 
-/* A known window of a block: are so many neighbours known that it may be one of a beginning? *end: behind the places where the first may be. */
+/* A known window of a block: are so many neighbours known that it may be one of a beginning? *end: behind the places where the first may be; all of a
+ * longer row, or each of its places would be looked at from here again. */
 static bool row_at(const struct windows *w, struct span block, size_t at, enum window_coding coding, size_t *end)
 {
 	size_t low = at, high = at;
 
 	while (low && at - low + 1 < WINDOW_STEP && known_at(w, block, low - 1, coding))
 		low--;
-	while (high - at + 1 < WINDOW_STEP && known_at(w, block, high + 1, coding))
+	while (known_at(w, block, high + 1, coding))
 		high++;
 	if (high - low + 1 < WINDOW_STEP)
 		return false;
@@ -107,11 +109,6 @@ void window_scan_init(struct window_scan *s, const struct windows *w, struct spa
 	s->plain_end = from;
 }
 
-void window_scan_take(struct window_scan *s, const struct prefilter_region *r)
-{
-	s->left = *r;
-}
-
 static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -126,10 +123,10 @@ static bool hand_out(struct window_scan *s, size_t begin, size_t end, struct pre
 }
 
 /* Beginnings of which all that the windows need is plain. What is handed out begins where that of later windows may begin, too: as far in
- * front of the first one as any pattern has it. */
+ * front of the first one as any pattern has it, and the first may stand some places in front of the one that was looked up. */
 static bool next_in_block(struct window_scan *s, size_t len, struct prefilter_region *part)
 {
-	size_t from = s->left.begin, row, end;
+	size_t from = s->left.begin, back = s->w->back + WINDOW_STEP - 1, row, begin, end;
 
 	fold(s->folded, s->in.p + from, len);
 	row = find_row(s->w, span_of(s->folded, len), &end);
@@ -137,7 +134,8 @@ static bool next_in_block(struct window_scan *s, size_t len, struct prefilter_re
 		s->left.begin = min_size(from + len - s->w->reach + 1, s->left.end);
 		return false;
 	}
-	return hand_out(s, min_size(row > s->w->back + WINDOW_STEP ? from + row - s->w->back - WINDOW_STEP : from, s->left.end), from + end, part);
+	begin = row > back ? from + row - back : from;
+	return hand_out(s, min_size(begin, s->left.end), from + end, part);
 }
 
 /* Notes how far bytes are plain from left.begin on, looking no farther than `until`. */
@@ -149,11 +147,12 @@ static void find_plain_end(struct window_scan *s, size_t until)
 		s->plain_end = find_odd(s->w, s->in, s->plain_end, until);
 }
 
-void window_scan_extend(struct window_scan *s, size_t most)
+void window_scan_take(struct window_scan *s, const struct prefilter_region *r, size_t more)
 {
-	size_t until = s->left.end + most;
+	size_t until = r->end + more;
 
-	if (!s->w)
+	s->left = *r;
+	if (!s->w || !more)
 		return;
 	find_plain_end(s, min_size(until - 1 + s->w->reach, s->in.len));
 	if (s->plain_end + 1 > s->left.end + s->w->reach)

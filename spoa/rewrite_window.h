@@ -11,7 +11,9 @@
  * Each holds WINDOW_BITS_MIN bits at least that are not public, so the time that this takes tells nothing to whoever does not guess so many bits
  * right at once. Patterns that are too short or too public for it have no windows.
  *
- * The hash is multilinear (Lemire and Kaser, "Strongly universal string hashing is fast", 2014); keys are drawn anew for each set.
+ * The hash folds a product of 128 bits of two words, each with a key on it, as wyhash does (Wang Yi, 2019). It is not linear: whoever sees by the time that a
+ * window is known must not learn the keys from what else is, or is not. Keys are drawn for each direction and each set anew, because windows of
+ * placeholders, which the agent knows, are in that of requests only.
  */
 #ifndef SLAPENIR_REWRITE_WINDOW_H
 #define SLAPENIR_REWRITE_WINDOW_H
@@ -23,10 +25,10 @@ enum window_coding { WINDOW_CHARS, WINDOW_HEX };
 
 /* Immutable once built; in the arena. */
 struct windows {
-	uint64_t key[3];
+	uint64_t key[4];
 	uint64_t *known; /* a window is two bits of one word */
 	unsigned shift;  /* of a hash, to its word */
-	uint8_t plus;    /* '+' if it may spell a byte of a pattern, else 0, which is never plain */
+	uint8_t plus;    /* '+' if it may spell a byte of a pattern, else 0, which is odd anyway */
 	size_t back;     /* the first window stands at most so many characters behind the beginning */
 	size_t reach;    /* all windows end at most so many characters behind it */
 };
@@ -45,13 +47,11 @@ struct window_scan {
 };
 
 void window_scan_init(struct window_scan *s, const struct windows *w, struct span in, size_t from);
-/* Only when window_scan_next() has said that the last one is used up. */
-void window_scan_take(struct window_scan *s, const struct prefilter_region *r);
+/* Only when window_scan_next() has said that the last one is used up. What follows the region is added as far as windows alone decide there, `more`
+ * bytes at most. */
+void window_scan_take(struct window_scan *s, const struct prefilter_region *r, size_t more);
 /* The next part of the region in which an occurrence may begin. false: it is used up. */
 bool window_scan_next(struct window_scan *s, struct prefilter_region *part);
-
-/* Before the first window_scan_next() of a region: adds what follows it as far as windows alone decide there, `most` bytes at most. */
-void window_scan_extend(struct window_scan *s, size_t most);
 
 static inline unsigned window_width(enum window_coding coding)
 {
@@ -72,12 +72,19 @@ static inline uint64_t window_word(const uint8_t *p)
 	return x;
 }
 
+static inline uint64_t window_mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 /* Of folded characters. */
 static inline uint64_t window_hash(const struct windows *w, const uint8_t *p, enum window_coding coding)
 {
-	uint64_t h = w->key[0] * window_word(p) + w->key[1] * window_word(p + WINDOW_WORD);
+	uint64_t h = window_mix(window_word(p) ^ w->key[0], window_word(p + WINDOW_WORD) ^ w->key[1]);
 
-	return coding == WINDOW_HEX ? h + w->key[2] * window_word(p + 2 * WINDOW_WORD) : h;
+	return coding == WINDOW_HEX ? window_mix(h ^ w->key[2], window_word(p + 2 * WINDOW_WORD) ^ w->key[3]) : h;
 }
 
 /* The two bits of its word. */

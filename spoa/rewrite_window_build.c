@@ -16,6 +16,7 @@ enum {
 	ROW_BEGINS_MAX = WINDOW_BLOCK / 8, /* so that a block holds more than what decides about one beginning */
 	SPARE = 16,     /* bits of the table for each window */
 	PER_PATTERN = WINDOW_STEP * 5,
+	CHARS_MAX = 32, /* not less than the widest window and the rest of its row */
 	WORDS_MIN = 8,  /* log2 */
 	WORDS_MAX = 16, /* above it the cache is full */
 };
@@ -69,7 +70,7 @@ static size_t choose(const struct pattern *p, const struct rewrite_entry *e, siz
 
 static void know(struct windows *w, const uint8_t *chars, enum window_coding coding)
 {
-	uint8_t folded[32];
+	uint8_t folded[CHARS_MAX];
 	unsigned i, width = window_width(coding);
 
 	if (!w->known)
@@ -84,7 +85,7 @@ static void know(struct windows *w, const uint8_t *chars, enum window_coding cod
 	explicit_bzero(folded, sizeof(folded));
 }
 
-static void reach(struct windows *w, size_t first, enum window_coding coding)
+static void note_reach(struct windows *w, size_t first, enum window_coding coding)
 {
 	size_t end = first + ROW + window_width(coding);
 
@@ -95,13 +96,13 @@ static void reach(struct windows *w, size_t first, enum window_coding coding)
 static void know_text(struct windows *w, const struct pattern *p, size_t at)
 {
 	know(w, p->p + at, WINDOW_CHARS);
-	reach(w, at, WINDOW_CHARS);
+	note_reach(w, at, WINDOW_CHARS);
 }
 
 static void know_hex(struct windows *w, const struct pattern *p, size_t at)
 {
 	static const char digits[] = "0123456789abcdef";
-	uint8_t chars[32] = {0};
+	uint8_t chars[CHARS_MAX] = {0};
 
 	for (size_t i = 0; i < sizeof(chars) / 2 && at + i < p->len; i++) {
 		chars[2 * i] = (uint8_t)digits[p->p[at + i] >> 4];
@@ -109,16 +110,16 @@ static void know_hex(struct windows *w, const struct pattern *p, size_t at)
 	}
 	know(w, chars, WINDOW_HEX);
 	explicit_bzero(chars, sizeof(chars));
-	reach(w, 2 * at, WINDOW_HEX);
+	note_reach(w, 2 * at, WINDOW_HEX);
 }
 
 /* The pattern begins at bit start_bit of a character. */
 static void know_base64(struct windows *w, const struct pattern *p, size_t at, unsigned start_bit)
 {
 	size_t first = (8 * at + start_bit + 5) / 6, i;
-	uint8_t chars[32];
+	uint8_t chars[CHARS_MAX];
 
-	for (i = 0; i < 16 + ROW; i++) {
+	for (i = 0; i < window_width(WINDOW_CHARS) + ROW; i++) {
 		size_t bit = 6 * (first + i) - start_bit;
 		unsigned two = (unsigned)p->p[bit / 8] << 8 | (bit / 8 + 1 < p->len ? p->p[bit / 8 + 1] : 0);
 
@@ -126,7 +127,7 @@ static void know_base64(struct windows *w, const struct pattern *p, size_t at, u
 	}
 	know(w, chars, WINDOW_CHARS);
 	explicit_bzero(chars, sizeof(chars));
-	reach(w, first, WINDOW_CHARS);
+	note_reach(w, first, WINDOW_CHARS);
 }
 
 static void choose_rows(struct pattern *p, const struct rewrite_entry *e)

@@ -236,7 +236,7 @@ static void several__one_behind_the_other__begin_in_regions_of_every_form(void *
 	}
 }
 
-/* All forms agree on the events. For runs a vector form may name blocks in vain. */
+/* All forms agree on the events. For runs a vector form may name blocks in vain, and never overlooks one. */
 static void forms__of_the_gate__find_the_same(void **state)
 {
 	uint8_t text[TEXT];
@@ -254,14 +254,17 @@ static void forms__of_the_gate__find_the_same(void **state)
 			n += noise(text + n, below(700));
 			all = span_of(text, n);
 			for (f = 1; f < sizeof(forms) / sizeof(forms[0]); f++)
-				for (from = 0; forms[f]->runs_here() && from < n; from += GATE_BLOCK) {
-					struct gate_find a[GATE_FINDS], b[GATE_FINDS];
+				for (from = 0; forms[f]->runs_here() && from < n; from += 1 + below(2 * GATE_BLOCK)) {
+					struct gate_find a[GATE_FINDS], b[GATE_FINDS], c[GATE_FINDS];
 					size_t end;
-					bool found = gate_portable.next(&s.prefilter->gate, all, from, a, &end);
+					bool found = gate_portable.next(&s.prefilter->gate, all, from < GATE_BLOCK ? 0 : from, a, &end);
 					bool also = forms[f]->next(&s.prefilter->gate, all, from, b, &end);
+					bool early = forms[f]->next(&s.prefilter->gate, all, from < GATE_GRAM ? 0 : from - GATE_GRAM, c, &end);
 
 					if (also && b->events)
 						assert_true(found && (a->block < b->block || (a->block == b->block && !(b->events & ~a->events))));
+					if (found && (a->text || (a->line && !s.prefilter->gate.breaks))) /* a break near no run counts, too */
+						assert_true(early && c->block < a->block + GATE_BLOCK);
 					if (found && a->events && !s.prefilter->gate.split)
 						assert_true(also && (b->block < a->block || (b->block == a->block && b->events == a->events)));
 				}

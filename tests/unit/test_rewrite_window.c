@@ -60,7 +60,7 @@ static bool left(struct span in, size_t begin, size_t *share)
 
 	*share = 0;
 	window_scan_init(&sc, f.windows, in, 0);
-	for (window_scan_take(&sc, &whole); window_scan_next(&sc, &part); last = part.end) {
+	for (window_scan_take(&sc, &whole, 0); window_scan_next(&sc, &part); last = part.end) {
 		assert_true(part.begin < part.end && part.end <= in.len && part.begin >= last);
 		found |= begin >= part.begin && begin < part.end;
 		*share += part.end - part.begin;
@@ -168,6 +168,51 @@ static void spaces__written_as_plus__are_left(void **state)
 	secret_arena_free(f.arena);
 }
 
+/* A secret without windows, wrapped, begins just behind the first byte that could begin any: the run that its line is began in front of it. */
+static void wrapped_secret_without_windows__beside_one_with_windows__is_replaced(void **state)
+{
+	static const char digits[] = "31415926535897932384626433832795028841971693993751", *values[] = {"abcdefghijABCDEFGHIJklm", digits};
+	static struct kit k;
+	uint64_t random = 7;
+	struct buf encoded = {0}, replaced = {0};
+	size_t lead, cut;
+
+	(void)state;
+	kit_init(&k);
+	for (unsigned i = 0; i < 2; i++)
+		kit_add(&k, "N", values[i], "", i);
+	kit_build(&k);
+	assert_non_null(k.rewriter->automata[REWRITE_RESPONSE].windows);
+	kit_base64(&encoded, span_str(digits), false, 0, "", 0, &random);
+	kit_base64(&replaced, k.entry[1].made, false, 0, "", 0, &random);
+	for (lead = 0; lead < 70; lead++)
+		for (cut = lead > CARRY_LINE_FULL ? 0 : CARRY_LINE_FULL - lead; cut < encoded.len; cut++) {
+			struct rewrite_scope scope = {.direction = REWRITE_RESPONSE};
+			struct buf in = {0}, out = {0}, wanted = {0};
+			struct rewrite_step step = {.last = true, .out = &out};
+
+			for (unsigned w = 0; w < 2; w++) {
+				struct buf *to = w ? &wanted : &in, *from = w ? &replaced : &encoded;
+
+				for (size_t i = 0; i < lead; i++)
+					buf_putc(to, '/');
+				buf_append(to, from->p, cut);
+				buf_append(to, "\n", cut > 0);
+				buf_append(to, from->p + cut, from->len - cut);
+				buf_append(to, " .\n", 3);
+			}
+			step.in = buf_span(&in);
+			assert_int_equal(rewrite_feed(k.rewriter, &scope, &step, NULL), REWRITE_OK);
+			assert_true(span_eq(buf_span(&out), buf_span(&wanted)));
+			buf_deinit(&in);
+			buf_deinit(&out);
+			buf_deinit(&wanted);
+		}
+	buf_deinit(&encoded);
+	buf_deinit(&replaced);
+	kit_deinit(&k);
+}
+
 static void text_without_secrets__is_hardly_left(void **state)
 {
 	static const char event[] = "data: {\"id\":\"chatcmpl-9xYzAbCdEfGhIj\",\"content\":\"fifty of it and more\"}\n\n";
@@ -260,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(beginnings__every_spelling_and_place__are_left),
 		cmocka_unit_test(spaces__written_as_plus__are_left),
+		cmocka_unit_test(wrapped_secret_without_windows__beside_one_with_windows__is_replaced),
 		cmocka_unit_test(text_without_secrets__is_hardly_left),
 		cmocka_unit_test(beginnings_of_a_secret__with_ten_characters_right__are_not_left),
 		cmocka_unit_test(patterns__too_short_or_too_public__have_none),
