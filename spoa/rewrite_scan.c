@@ -190,6 +190,12 @@ static void text_step(struct scanner *sc, size_t at, struct text_thread t, const
 		report(sc, t.state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = record, .lane = LANE_TEXT});
 }
 
+/* So many characters at most hold what a base64 state remembers. */
+static size_t base64_span(const struct scanner *sc, uint32_t state)
+{
+	return (8 * ac_depth(sc->ac, state) + 10) / 6;
+}
+
 static bool base64_same(const struct scanner *sc, size_t at, const struct base64_thread *a, const struct base64_thread *b)
 {
 	unsigned f;
@@ -201,7 +207,7 @@ static bool base64_same(const struct scanner *sc, size_t at, const struct base64
 
 		if (state != b->state[(b->count + f) % 4])
 			return false;
-		if (state != AC_ROOT && !same_way(sc->scratch, at, a->record, b->record, (8 * ac_depth(sc->ac, state) + 10) / 6))
+		if (state != AC_ROOT && !same_way(sc->scratch, at, a->record, b->record, base64_span(sc, state)))
 			return false;
 	}
 	return true;
@@ -372,6 +378,7 @@ static void text_at(struct scanner *sc, size_t at, const struct unit *units, uns
 	}
 }
 
+/* What changes here may have to change in scan_plain(). */
 static void scan_at(struct scanner *sc, size_t at)
 {
 	const uint8_t *p = sc->in.p + at, *end = sc->in.p + sc->in.len;
@@ -402,6 +409,14 @@ static bool scan_idle(const struct scanner *sc, size_t at)
 	return true;
 }
 
+static bool hex_passed(const struct scanner *sc, size_t at, size_t limit)
+{
+	for (unsigned f = 0; f < 2; f++)
+		if (sc->hex[f] != AC_ROOT && at < limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
+			return false;
+	return true;
+}
+
 /* Does everything that is under way at `at` begin at `limit` or behind it? */
 static bool scan_passed(const struct scanner *sc, size_t at, size_t limit)
 {
@@ -418,16 +433,13 @@ static bool scan_passed(const struct scanner *sc, size_t at, size_t limit)
 		for (j = 0; j < slot->base64s; j++)
 			for (f = 0; f < 4; f++) {
 				const struct base64_thread *t = &slot->base64[j];
-				size_t n = t->state[f] == AC_ROOT ? 1 : (8 * ac_depth(sc->ac, t->state[f]) + 10) / 6;
+				size_t n = t->state[f] == AC_ROOT ? 1 : base64_span(sc, t->state[f]);
 
 				if (start_of(sc->scratch, i, t->record, n) < limit)
 					return false;
 			}
 	}
-	for (f = 0; f < 2; f++)
-		if (sc->hex[f] != AC_ROOT && at < limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
-			return false;
-	return true;
+	return hex_passed(sc, at, limit);
 }
 
 static void forget_records(struct scanner *sc, size_t at)
@@ -575,12 +587,9 @@ static bool plain_passed(const struct scanner *sc, const struct plain *pl, size_
 	if (pl->text.state != AC_ROOT && start_of(sc->scratch, at, pl->text.record, ac_depth(sc->ac, pl->text.state)) < sc->limit)
 		return false;
 	for (f = 0; f < 4 && pl->count; f++)
-		if (pl->base64[f] != AC_ROOT && at < sc->limit + (8 * ac_depth(sc->ac, pl->base64[f]) + 10) / 6)
+		if (pl->base64[f] != AC_ROOT && at < sc->limit + base64_span(sc, pl->base64[f]))
 			return false;
-	for (f = 0; f < 2; f++)
-		if (sc->hex[f] != AC_ROOT && at < sc->limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
-			return false;
-	return at > sc->limit;
+	return at > sc->limit && hex_passed(sc, at, sc->limit);
 }
 
 /* The same steps as scan_at()'s, for the most bytes: as long as one byte is one step. Returns where the scanner stands then, which is where it

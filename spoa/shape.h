@@ -78,7 +78,7 @@ struct prefilter_region {
 	size_t begin, end; /* of possible beginnings */
 };
 
-/* A block of 64 bytes that deserves a look (prefilter_internal.h). */
+/* For struct prefilter_scan alone: a block of 64 bytes that deserves a look (prefilter_internal.h says more). */
 struct gate_find {
 	size_t block;    /* where it begins */
 	uint64_t events; /* bit i: at block + i stands a gram, or an escape that belongs to one that begins up to three bytes in front of it */

@@ -7,7 +7,7 @@ import glob
 import re
 
 FLOORS = [  # by module name; the first pattern that fits
-    (0, "buf log json clock"),
+    (0, "buf log json clock vector"),
     (1, "ac* hostname path registry token_edit spelling* shape* carry* prefilter* placeholder token_formats frame exchange secret state report refusal key"
         " dial config* tokens tree yaml* stage runtime leaf audit audit_record suspended ipc process spread simd* scan* notify framing home"),
     (2, "policy* rewrite* ledger audit_ledger audit_log catalogue* limits grant* judge scope head_rewrite head_name trips"),

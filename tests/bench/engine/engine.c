@@ -118,7 +118,11 @@ static const char *const sse[] = {
 	"\"},\"finish_reason\":null}]}\n\n",
 };
 
-/* Text as it comes: source (from standard input), events, random base64, beginnings of secrets, one letter; share30 is source of which 30 per
+/* Lines of two identifiers; each with what follows it is as long as the other. */
+static const char *const id_between[] = {"\", \"parent\": \"", "\"}\n   {\"id\": \""};
+enum { ID_DIGITS = 40, ID_LINE = ID_DIGITS + 14 };
+
+/* Text as it comes: source (from standard input), events, random base64, identifiers of 40 hex digits, beginnings of secrets, one letter; share30 is source of which 30 per
  * cent could be secrets without a prefix. */
 static void make_text(struct bench *b, const char *kind)
 {
@@ -144,7 +148,8 @@ static void make_text(struct bench *b, const char *kind)
 				event[take] = b64[below(64)];
 			from = (const uint8_t *)event;
 		} else if (strcmp(kind, "ids") == 0) {
-			take = (size_t)snprintf(event, sizeof(event), "{\"id\": \"%08x%08x%08x%08x%08x\", \"parent\": \"%08x%08x%08x%08x%08x\"}\n", below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31), below(1u << 31));
+			for (take = 0; take < 2 * ID_LINE; take++)
+				event[take] = take % ID_LINE < ID_DIGITS ? "0123456789abcdef"[below(16)] : id_between[take / ID_LINE][take % ID_LINE - ID_DIGITS];
 			from = (const uint8_t *)event;
 		} else if (strncmp(kind, "share", 5) == 0 && below(100) < (unsigned)atoi(kind + 5)) {
 			for (take = 0; take < 256; take++)

@@ -10,7 +10,7 @@ SECRETS = (1, 10, 100, 1000, 10000)
 SHARES = (0, 1, 3, 10, 30, 100)  # per cent of the bytes that could be a secret
 HOSTILE = ("prefixes", "aaaa", "base64")
 SIZES = (1024, 4096, 16384, 65536, 262144)
-KINDS = ("sse", "sse-hits", "source", "source-hits", "base64")
+KINDS = ("sse", "sse-hits", "source", "source-hits", "ids", "base64")
 
 
 def text():

@@ -130,6 +130,14 @@ static size_t base64(const struct set *s, uint8_t *p, size_t at)
 	return 1;
 }
 
+/* Just so many plain bytes that windows have something to look at. */
+static size_t odd_now_and_then(const struct set *s, uint8_t *p, size_t at)
+{
+	(void)s;
+	*p = at % 41 == 40 ? '%' : 'a';
+	return 1;
+}
+
 static size_t base64_lines(const struct set *s, uint8_t *p, size_t at)
 {
 	if (at % 77 == 76)
@@ -181,7 +189,7 @@ int main(void)
 	static const struct { const char *name; bool alike; text_fn *text; } cases[] = {
 		{"a, patterns a...b", true, all_a}, {"%61, patterns a...b", true, percent_a}, {"beginnings of secrets", false, beginnings},
 		{"secrets back to back", false, whole},
-		{"a", false, all_a}, {"base64", false, base64}, {"base64 in lines", false, base64_lines}, {"base64 with \\/", false, base64_slashes},
+		{"a", false, all_a}, {"a, an escape in 41", false, odd_now_and_then}, {"base64", false, base64}, {"base64 in lines", false, base64_lines}, {"base64 with \\/", false, base64_slashes},
 		{"all percent-encoded", false, percent}, {"UTF-16", false, utf16}, {"backslashes", false, backslashes}, {"zero bytes", false, zeros},
 	};
 	static struct set plain, alike;
