@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "rewrite_regions.h"
 
-/* Where the shapes name one region after the other, so many bytes apart, windows cost less than shapes do. They get what lies between the regions,
- * too, and the shapes are asked again after a stretch: there may be nothing for windows to do. */
-enum { NEAR = 128, STRETCH = 8192 };
+/* Where the shapes name one region after the other, windows cost less than shapes do. They get what lies between the regions, too, in stretches that
+ * grow while regions are near one another and end where they are far apart: behind each the shapes are asked again. */
+enum { NEAR = 128, FAR = 1024, STRETCH_MIN = 256, STRETCH_MAX = 16384 };
 
 /* The next region of the shapes is taken by the windows. */
 static bool shapes_next(struct regions *r, size_t from, size_t *begin)
@@ -12,7 +12,11 @@ static bool shapes_next(struct regions *r, size_t from, size_t *begin)
 
 	if (!prefilter_next(&r->shapes, from, &whole))
 		return false;
-	window_scan_take(&r->windows, &whole, whole.begin - from < NEAR ? STRETCH : 0);
+	if (whole.begin - from >= FAR)
+		r->stretch = 0;
+	else if (whole.begin - from < NEAR && r->stretch < STRETCH_MAX)
+		r->stretch = r->stretch ? 4 * r->stretch : STRETCH_MIN;
+	window_scan_take(&r->windows, &whole, r->stretch);
 	*begin = whole.begin;
 	return true;
 }
@@ -50,6 +54,7 @@ void regions_init(struct regions *r, const struct rewriter *rewriter, const stru
 	prefilter_scan_init(&r->shapes, rewriter->prefilter, in, line);
 	window_scan_init(&r->windows, automaton->windows, in, from);
 	r->limit = from;
+	r->stretch = 0;
 	r->more = r->more_narrow = r->more_other = false;
 	if (!shapes_next(r, from, &begin))
 		return;

@@ -14,6 +14,7 @@ struct regions {
 	size_t limit; /* of what was taken: nothing begins from there on up to `next` */
 	struct prefilter_scan shapes, windowless;
 	struct window_scan windows;
+	size_t stretch; /* what the windows got behind the last region of the shapes */
 	struct prefilter_region narrow, other; /* the first of each kind that was not yet `next` */
 	bool more_narrow, more_other;
 };
