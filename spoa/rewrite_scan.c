@@ -1,46 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Finding occurrences. Threads walk over the input side by side: a text thread takes units, a base64 thread sextets in all four phases
- * at once, two hex states digits. slot[i % SLOTS] holds the threads that stand at in[i]; a unit of n bytes moves a copy n slots on.
- * A state that is the root is not kept: where no thread stands, one begins.
+ * Finding occurrences: threads over every reading of the input, region by region (rewrite_thread.h).
  */
 #include <stdlib.h>
 
-#include "rewrite_regions.h"
-
-enum { SLOTS = 16, TEXT_MAX = 16, BASE64_MAX = 12 }; /* SLOTS > SPELLING_UNIT_MAX */
-
-struct text_thread {
-	uint32_t state, record;
-};
-
-/* state[f]: the phase in which character f of four begins a byte triple. `last` is the last sextet, count saturates at 4..7, so
- * that count % 4 stays right. */
-struct base64_thread {
-	uint32_t state[4], record;
-	uint8_t last, count;
-	bool wrapped;
-};
-
-struct slot {
-	unsigned texts, base64s;
-	struct text_thread text[TEXT_MAX];
-	struct base64_thread base64[BASE64_MAX];
-};
-
-struct scanner {
-	const struct ac *ac;
-	const struct pattern *patterns;
-	struct emitter *emitter;
-	struct scratch *scratch;
-	struct span in;
-	struct slot slot[SLOTS];
-	uint32_t hex[2];
-	unsigned hex_digits; /* in the run so far, at most 2 */
-	size_t busy;         /* no thread with a state, or behind a unit, stands behind it */
-	size_t limit;        /* no thread begins here or behind it */
-	bool failed;         /* too many threads, or out of memory */
-};
+#include "rewrite_thread.h"
 
 void scratch_init(struct scratch *s)
 {
@@ -89,8 +53,7 @@ static uint32_t record_add(struct scanner *sc, size_t at, uint32_t prev, const s
 	return (uint32_t)s->records_used++;
 }
 
-/* Where the last n characters in front of `end` begin, on the way that the records tell. */
-static size_t start_of(const struct scratch *s, size_t end, uint32_t record, size_t n)
+size_t scan_start_of(const struct scratch *s, size_t end, uint32_t record, size_t n)
 {
 	while (record != RECORD_NONE) {
 		const struct record *r = &s->records[record];
@@ -107,7 +70,7 @@ static size_t start_of(const struct scratch *s, size_t end, uint32_t record, siz
 	return n < end ? end - n : 0;
 }
 
-static void report(struct scanner *sc, uint32_t state, struct found f)
+void scan_report(struct scanner *sc, uint32_t state, struct found f)
 {
 	struct scratch *s = sc->scratch;
 	uint32_t at = state;
@@ -124,7 +87,7 @@ static void report(struct scanner *sc, uint32_t state, struct found f)
 		} else if (f.lane == LANE_HEX) {
 			chars = 2 * len;
 		}
-		f.start = (uint32_t)start_of(s, f.end, f.record, chars);
+		f.start = (uint32_t)scan_start_of(s, f.end, f.record, chars);
 		if (s->found_used == s->found_cap) {
 			void *bigger = grow(s->found, s->own_found, sizeof(*s->found), &s->found_cap);
 
@@ -187,13 +150,7 @@ static void text_step(struct scanner *sc, size_t at, struct text_thread t, const
 		record = record_add(sc, at, record, u, 1);
 	text_push(sc, end, t.state, record);
 	if (ac_hit(sc->ac, t.state))
-		report(sc, t.state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = record, .lane = LANE_TEXT});
-}
-
-/* So many characters at most hold what a base64 state remembers. */
-static size_t base64_span(const struct scanner *sc, uint32_t state)
-{
-	return (8 * ac_depth(sc->ac, state) + 10) / 6;
+		scan_report(sc, t.state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = record, .lane = LANE_TEXT});
 }
 
 static bool base64_same(const struct scanner *sc, size_t at, const struct base64_thread *a, const struct base64_thread *b)
@@ -277,7 +234,7 @@ static void base64_step(struct scanner *sc, size_t at, struct base64_thread t, u
 				continue;
 			*state = ac_step(sc->ac, *state, (uint8_t)(both >> (6 - bits)));
 			if (*state != AC_ROOT && ac_hit(sc->ac, *state))
-				report(sc, *state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = t.record,
+				scan_report(sc, *state, (struct found){.end = (uint32_t)end, .last = (uint32_t)at, .record = t.record,
 				                                  .lane = LANE_BASE64, .end_bit = (uint8_t)bits});
 		}
 	t.last = (uint8_t)sextet;
@@ -320,31 +277,6 @@ static void base64_at(struct scanner *sc, size_t at, const struct unit *units, u
 			if (units[j].kind < SPELLING_PLUS && spelling_sextet[units[j].byte] != SPELLING_NO_SEXTET)
 				base64_step(sc, at, threads[i], spelling_sextet[units[j].byte], &units[j]);
 	}
-}
-
-static void hex_at(struct scanner *sc, size_t at)
-{
-	unsigned digit = spelling_nibble[sc->in.p[at]];
-	uint32_t *state = &sc->hex[at % 2];
-
-	if (digit > 15) {
-		sc->hex[0] = sc->hex[1] = AC_ROOT;
-		sc->hex_digits = 0;
-		return;
-	}
-	if (sc->hex_digits < 1) {
-		sc->hex_digits = 1;
-		return;
-	}
-	if (*state == AC_ROOT && at > sc->limit)
-		return;
-	*state = ac_step(sc->ac, *state, (uint8_t)(spelling_nibble[sc->in.p[at - 1]] << 4 | digit));
-	if (*state == AC_ROOT)
-		return;
-	if (at + 1 > sc->busy)
-		sc->busy = at + 1;
-	if (ac_hit(sc->ac, *state))
-		report(sc, *state, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at - 1, .record = RECORD_NONE, .lane = LANE_HEX});
 }
 
 /* Big endian: only from its beginning on, or after another such unit. The zero byte in front of a character would else as well be the
@@ -409,14 +341,6 @@ static bool scan_idle(const struct scanner *sc, size_t at)
 	return true;
 }
 
-static bool hex_passed(const struct scanner *sc, size_t at, size_t limit)
-{
-	for (unsigned f = 0; f < 2; f++)
-		if (sc->hex[f] != AC_ROOT && at < limit + 2 * ac_depth(sc->ac, sc->hex[f]) + 1)
-			return false;
-	return true;
-}
-
 /* Does everything that is under way at `at` begin at `limit` or behind it? */
 static bool scan_passed(const struct scanner *sc, size_t at, size_t limit)
 {
@@ -428,14 +352,14 @@ static bool scan_passed(const struct scanner *sc, size_t at, size_t limit)
 	for (i = at; i <= sc->busy || i == at; i++) {
 		slot = &sc->slot[i % SLOTS];
 		for (j = 0; j < slot->texts; j++)
-			if (start_of(sc->scratch, i, slot->text[j].record, ac_depth(sc->ac, slot->text[j].state)) < limit)
+			if (scan_start_of(sc->scratch, i, slot->text[j].record, ac_depth(sc->ac, slot->text[j].state)) < limit)
 				return false;
 		for (j = 0; j < slot->base64s; j++)
 			for (f = 0; f < 4; f++) {
 				const struct base64_thread *t = &slot->base64[j];
 				size_t n = t->state[f] == AC_ROOT ? 1 : base64_span(sc, t->state[f]);
 
-				if (start_of(sc->scratch, i, t->record, n) < limit)
+				if (scan_start_of(sc->scratch, i, t->record, n) < limit)
 					return false;
 			}
 	}
@@ -471,148 +395,6 @@ static bool scan_done(const struct scanner *sc, const struct regions *r, size_t 
 	if (at > r->limit && scan_idle(sc, at))
 		return true;
 	return at >= r->limit && (at - r->limit) % 8 == 0 && scan_passed(sc, at, r->limit);
-}
-
-/* The scanner where one byte is one step: at most one text thread and one base64 thread, the latter without a record. */
-struct plain {
-	struct text_thread text;
-	uint32_t base64[4]; /* by distance: [0] of the phase whose byte begins with the next character, [3], [2], [1] of those that it gives 2, 4, 6 bits */
-	uint8_t last, count;
-};
-
-/* May anything but one step per thread happen at p[0]? */
-static bool is_plain(const uint8_t *p)
-{
-	return !spelling_intro[p[0]] && p[0] != '\n' && p[0] != '\r' && p[1] != 0;
-}
-
-static bool plain_enter(const struct scanner *sc, size_t at, struct plain *pl)
-{
-	const struct slot *slot = &sc->slot[at % SLOTS];
-	const struct base64_thread *t = slot->base64;
-	unsigned f;
-
-	if (at + 1 >= sc->in.len || !is_plain(sc->in.p + at) || sc->busy > at || sc->scratch->found_used || slot->texts > 1 || slot->base64s > 1 ||
-	    (slot->base64s && (t->record != RECORD_NONE || t->wrapped)))
-		return false;
-	*pl = (struct plain){.text = {AC_ROOT, RECORD_NONE}};
-	if (slot->texts)
-		pl->text = slot->text[0];
-	if (slot->base64s) {
-		for (f = 0; f < 4; f++)
-			pl->base64[f] = t->state[(t->count + f) % 4];
-		pl->last = t->last;
-		pl->count = t->count;
-	}
-	return true;
-}
-
-static bool plain_base64_idle(const struct plain *pl)
-{
-	return (pl->base64[0] | pl->base64[1] | pl->base64[2] | pl->base64[3]) == AC_ROOT;
-}
-
-static void plain_leave(struct scanner *sc, size_t from, size_t at, const struct plain *pl)
-{
-	struct slot *slot = &sc->slot[from % SLOTS];
-	struct base64_thread *t;
-	unsigned f;
-
-	slot->texts = slot->base64s = 0;
-	slot = &sc->slot[at % SLOTS];
-	slot->texts = pl->text.state != AC_ROOT;
-	slot->text[0] = pl->text;
-	slot->base64s = pl->count != 0;
-	t = &slot->base64[0];
-	*t = (struct base64_thread){.record = RECORD_NONE, .last = pl->last, .count = pl->count};
-	for (f = 0; f < 4; f++)
-		t->state[(pl->count + f) % 4] = pl->base64[f];
-	if (slot->texts || !plain_base64_idle(pl) || (sc->hex[0] | sc->hex[1]) != AC_ROOT)
-		sc->busy = at;
-}
-
-static inline void plain_text_at(struct scanner *sc, struct plain *pl, size_t at, uint8_t c)
-{
-	struct text_thread *t = &pl->text;
-
-	if (t->state == AC_ROOT) {
-		if (at >= sc->limit)
-			return;
-		t->record = RECORD_NONE;
-	}
-	t->state = ac_step(sc->ac, t->state, c);
-	if (t->state != AC_ROOT && ac_hit(sc->ac, t->state))
-		report(sc, t->state, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at, .record = t->record, .lane = LANE_TEXT});
-}
-
-static inline void plain_base64_at(struct scanner *sc, struct plain *pl, size_t at, uint8_t c)
-{
-	unsigned sextet = spelling_sextet[c], both = (unsigned)pl->last << 6 | sextet, bits;
-	uint32_t *state = pl->base64, whole;
-
-	if (sextet == SPELLING_NO_SEXTET) {
-		state[0] = state[1] = state[2] = state[3] = AC_ROOT;
-		pl->count = 0;
-		return;
-	}
-	if (pl->count)
-		for (bits = 2; bits <= 6; bits += 2) {
-			uint32_t *s = &state[4 - bits / 2];
-
-			if (*s == AC_ROOT && at > sc->limit)
-				continue;
-			*s = ac_step(sc->ac, *s, (uint8_t)(both >> (6 - bits)));
-			if (*s != AC_ROOT && ac_hit(sc->ac, *s))
-				report(sc, *s, (struct found){.end = (uint32_t)at + 1, .last = (uint32_t)at, .record = RECORD_NONE,
-				                              .lane = LANE_BASE64, .end_bit = (uint8_t)bits});
-		}
-	else if (at >= sc->limit)
-		return;
-	whole = state[0];
-	state[0] = state[1];
-	state[1] = state[2];
-	state[2] = state[3];
-	state[3] = whole;
-	pl->last = (uint8_t)sextet;
-	pl->count = pl->count == 7 ? 4 : (uint8_t)(pl->count + 1);
-	if (at >= sc->limit && plain_base64_idle(pl))
-		pl->count = 0;
-}
-
-/* Does everything that is under way begin at the limit or behind it? */
-static bool plain_passed(const struct scanner *sc, const struct plain *pl, size_t at)
-{
-	unsigned f;
-
-	if (pl->text.state != AC_ROOT && start_of(sc->scratch, at, pl->text.record, ac_depth(sc->ac, pl->text.state)) < sc->limit)
-		return false;
-	for (f = 0; f < 4 && pl->count; f++)
-		if (pl->base64[f] != AC_ROOT && at < sc->limit + base64_span(sc, pl->base64[f]))
-			return false;
-	return at > sc->limit && hex_passed(sc, at, sc->limit);
-}
-
-/* The same steps as scan_at()'s, for the most bytes: as long as one byte is one step. Returns where the scanner stands then, which is where it
- * began when there is no such byte. */
-static size_t scan_plain(struct scanner *sc, const struct regions *r, size_t at)
-{
-	size_t end = r->more && r->next.begin < sc->in.len ? r->next.begin : sc->in.len - 1, from = at;
-	const uint8_t *p = sc->in.p;
-	struct plain pl;
-
-	if (!plain_enter(sc, at, &pl))
-		return at;
-	while (at < end && is_plain(p + at) && !sc->scratch->found_used) {
-		plain_text_at(sc, &pl, at, p[at]);
-		plain_base64_at(sc, &pl, at, p[at]);
-		hex_at(sc, at);
-		at++;
-		if (at > sc->limit && (at % 8 == 0 || (pl.text.state | sc->hex[0] | sc->hex[1]) == AC_ROOT) && plain_passed(sc, &pl, at))
-			break;
-	}
-	if (at != from)
-		plain_leave(sc, from, at, &pl);
-	return at;
 }
 
 /* Scans one region, and those that begin before the last occurrence of it may be over. */
