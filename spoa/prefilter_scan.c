@@ -141,7 +141,7 @@ static size_t gate_from(const struct prefilter_scan *s)
 	return s->seen > GATE_GRAM ? s->seen - GATE_GRAM : 0;
 }
 
-/* The next block that ends behind `seen` and deserves a look; NULL: there is none. */
+/* The next block that deserves a look and what shows in it reaches behind `seen`, which is a little more than itself; NULL: there is none. */
 static const struct gate_find *next_find(struct prefilter_scan *s)
 {
 	for (;;) {
@@ -155,7 +155,7 @@ static const struct gate_find *next_find(struct prefilter_scan *s)
 			continue;
 		}
 		s->finds_taken++;
-		if (find->block + GATE_BLOCK > s->seen)
+		if (find->block + GATE_BLOCK + GATE_SLACK >= s->seen)
 			return find;
 	}
 }
@@ -165,7 +165,7 @@ static void next_block(struct prefilter_scan *s)
 {
 	const struct gate *g = &s->p->gate;
 	const struct gate_find *find = next_find(s);
-	size_t quiet;
+	size_t seen, quiet;
 
 	s->events = 0;
 	if (!find) {
@@ -174,8 +174,10 @@ static void next_block(struct prefilter_scan *s)
 	}
 	s->block = find->block;
 	s->events = find->events;
-	s->seen = s->bytes.len - find->block > GATE_BLOCK ? find->block + GATE_BLOCK : s->bytes.len;
-	quiet = s->seen < s->bytes.len ? s->seen - GATE_SLACK : s->seen;
+	seen = s->bytes.len - find->block > GATE_BLOCK ? find->block + GATE_BLOCK : s->bytes.len;
+	quiet = seen < s->bytes.len ? seen - GATE_SLACK : seen;
+	if (s->seen < seen)
+		s->seen = seen;
 	if (s->quiet < quiet)
 		s->quiet = quiet;
 	if (g->breaks)

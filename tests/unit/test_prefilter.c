@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "carry.h"
 #include "prefilter_internal.h"
 #include "../random.h"
 #include "shape_walk.h"
@@ -367,12 +368,50 @@ static void ordinary_ends__hold_nothing(void **state)
 	shape_set_free(shapes);
 }
 
+/* Base64 cut by a line break near its beginning, where the scan starts: what was long enough for a line stands in front. */
+static void wrapped__where_a_scan_starts__is_in_a_region_of_every_form(void **state)
+{
+	static const char value[] = "sk-ant-api03-abcdefg", encoded[] = "c2stYW50LWFwaTAzLWFiY2RlZmc";
+	uint8_t template_[sizeof(value)], text[400];
+	struct shape_set *shapes = shape_set_new();
+	struct prefilter_region r;
+	struct prefilter_scan scan;
+	struct prefilter *p;
+	struct shape shape;
+	size_t begin, cut, f;
+
+	(void)state;
+	shape_of(&shape, span_str(value), span_of(NULL, 0), template_);
+	assert_int_equal(shape_set_add(shapes, &shape), 0);
+	p = prefilter_new(shapes);
+	for (f = 0; f < sizeof(forms) / sizeof(forms[0]); f++)
+		for (begin = CARRY_LINE_FULL; forms[f]->runs_here() && begin < 200; begin++)
+			for (cut = 1; cut < 8; cut++) {
+				size_t n = begin, line = CARRY_LINE_FULL;
+
+				memset(text, ' ', n);
+				memset(text + n - line, '/', line);
+				memcpy(text + n, encoded, cut);
+				text[n + cut] = '\n';
+				memcpy(text + n + cut + 1, encoded + cut, sizeof(encoded) - 1 - cut);
+				n += sizeof(encoded);
+				text[n++] = ' ';
+				p->form = forms[f];
+				prefilter_scan_init(&scan, p, span_of(text, n), 0);
+				assert_true(prefilter_next(&scan, begin, &r));
+				assert_true(r.begin == begin);
+			}
+	prefilter_free(p);
+	shape_set_free(shapes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole__in_any_spelling__begins_in_a_region_of_every_form),
 		cmocka_unit_test(several__one_behind_the_other__begin_in_regions_of_every_form),
 		cmocka_unit_test(forms__of_the_gate__find_the_same),
+		cmocka_unit_test(wrapped__where_a_scan_starts__is_in_a_region_of_every_form),
 		cmocka_unit_test(literal__with_a_plus_for_its_space__is_a_candidate),
 		cmocka_unit_test(digits__in_double_html_references__are_a_candidate),
 		cmocka_unit_test(hold__at_random_cuts__equals_the_definition),
