@@ -49,11 +49,16 @@ static bool run_ends(const struct gate *g, uint8_t gate_class, size_t min, struc
 	return min && longest >= min;
 }
 
-static bool has_break(const uint8_t *p)
+static bool any_break(const uint8_t *p)
 {
 	const vector16 v = vector16_load(p);
 
 	return vector16_any((vector16)((v == '\n') | (v == '\r') | (v == '\\')));
+}
+
+static bool is_break(uint8_t c)
+{
+	return c == '\n' || c == '\r' || c == '\\';
 }
 
 size_t gate_next_break(struct span bytes, size_t from, size_t until)
@@ -61,10 +66,10 @@ size_t gate_next_break(struct span bytes, size_t from, size_t until)
 	while (from < until) {
 		size_t end = until - from < sizeof(vector16) ? until : from + sizeof(vector16);
 
-		if (end - from == sizeof(vector16) && !has_break(bytes.p + from))
+		if (end - from == sizeof(vector16) && !any_break(bytes.p + from))
 			from = end;
 		for (; from < end; from++)
-			if (bytes.p[from] == '\n' || bytes.p[from] == '\r' || bytes.p[from] == '\\')
+			if (is_break(bytes.p[from]))
 				return from;
 	}
 	return from;

@@ -20,7 +20,7 @@
 
 #include "rewrite_internal.h"
 
-enum { WINDOW_STEP = 4, WINDOW_BITS_MIN = 40, WINDOW_WORD = 8, WINDOW_BLOCK = 1024 };
+enum { WINDOW_STEP = 4, WINDOW_BITS_MIN = 40, WINDOW_WORD = 8, WINDOW_BLOCK = 1024, WINDOW_CHARS_WIDTH = 16, WINDOW_HEX_WIDTH = 24 };
 enum window_coding { WINDOW_CHARS, WINDOW_HEX };
 
 /* Immutable once built; in the arena. */
@@ -55,7 +55,7 @@ bool window_scan_next(struct window_scan *s, struct prefilter_region *part);
 
 static inline unsigned window_width(enum window_coding coding)
 {
-	return coding == WINDOW_HEX ? 24 : 16;
+	return coding == WINDOW_HEX ? WINDOW_HEX_WIDTH : WINDOW_CHARS_WIDTH;
 }
 
 /* Both base64 alphabets and both cases of hex digits become one. */

@@ -9,17 +9,21 @@
 
 enum {
 	ROW = WINDOW_STEP - 1,
-	TEXT_BYTES = 16, /* of a pattern that a window holds whole: as text, as base64 or hex */
-	CODED_BYTES = 11,
+	/* Bytes of a pattern that a window holds whole, and that all windows of a row lie in, whatever the bit offset: as text, as base64. Hex takes no more. */
+	TEXT_BYTES = WINDOW_CHARS_WIDTH,
 	TEXT_ROW = TEXT_BYTES + ROW,
-	CODED_ROW = 15, /* bytes that hold four windows of base64 whatever the bit offset, or of hex */
+	CODED_BYTES = 6 * WINDOW_CHARS_WIDTH / 8 - 1,
+	CODED_ROW = (5 + 6 * (WINDOW_CHARS_WIDTH + ROW) + 7) / 8,
 	ROW_BEGINS_MAX = WINDOW_BLOCK / 8, /* so that a block holds more than what decides about one beginning */
 	SPARE = 16,     /* bits of the table for each window */
-	PER_PATTERN = WINDOW_STEP * 5,
-	CHARS_MAX = 32, /* not less than the widest window and the rest of its row */
+	PER_PATTERN = WINDOW_STEP * 5, /* text, hex, base64 at three bit offsets: add() */
+	CHARS_MAX = WINDOW_HEX_WIDTH + ROW + 1, /* of a row, in whole bytes of hex */
 	WORDS_MIN = 8,  /* log2 */
 	WORDS_MAX = 16, /* above it the cache is full */
 };
+
+_Static_assert(WINDOW_HEX_WIDTH / 2 - 1 >= CODED_BYTES && (CHARS_MAX + 1) / 2 <= CODED_ROW, "hex windows lie in the row of base64's and tell no more");
+_Static_assert(WINDOW_CHARS_WIDTH + ROW <= CHARS_MAX, "a row of any coding fits");
 
 /* Sixteenths of a bit in a folded byte of the alphabet. */
 static const unsigned alphabet_bits[SHAPE_ALPHABETS] = {[SHAPE_DIGIT] = 53,  [SHAPE_HEX_LOWER] = 64, [SHAPE_HEX_UPPER] = 64,

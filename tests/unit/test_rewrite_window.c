@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "rewrite_kit.h"
-#include "rewrite_window.h"
+#include "rewrite_regions.h"
 
 enum { PATTERNS = 3000, LEN_MAX = 64, TEXT = 1 << 16 };
 
@@ -311,6 +311,120 @@ static void patterns__too_short_or_too_public__have_none(void **state)
 	secret_arena_free(f.arena);
 }
 
+/* One region would do; each that is not taken with its neighbours is looked at again with a block behind it. */
+static void row_of_windows__in_text_of_one_letter__is_left_in_few_parts(void **state)
+{
+	static uint8_t text[TEXT];
+	struct prefilter_region whole = {0, TEXT}, part;
+	static struct window_scan sc;
+	size_t parts = 0;
+
+	(void)state;
+	add(0, span_str("aaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), MATCH_SECRET);
+	build(1);
+	memset(text, 'a', TEXT);
+	window_scan_init(&sc, f.windows, span_of(text, TEXT), 0);
+	for (window_scan_take(&sc, &whole, 0); window_scan_next(&sc, &part); parts++)
+		;
+	assert_in_range(parts, 1, 2 * TEXT / WINDOW_BLOCK);
+	secret_arena_free(f.arena);
+}
+
+/* From a window that is known, whether another one is known tells nothing of the keys: with a hash that is linear a highest bit more or less
+ * tells whether a key is even. */
+static void window__one_bit_from_a_known_one__is_known_by_chance_only(void **state)
+{
+	enum { KEYS = 64, CHARS = WINDOW_HEX_WIDTH };
+	uint64_t random = 5;
+	unsigned known = 0, keys, word;
+
+	(void)state;
+	random_value(0, "", alnum, LEN_MAX, &random);
+	for (keys = 0; keys < KEYS; keys++) {
+		uint8_t chars[CHARS];
+
+		build(1);
+		for (unsigned i = 0; i < CHARS; i++)
+			chars[i] = window_fold(f.value[0][f.pattern[0].text_row + i]);
+		assert_true(window_known(f.windows, window_hash(f.windows, chars, WINDOW_CHARS)));
+		for (word = 0; word < 2; word++) {
+			chars[word * WINDOW_WORD + WINDOW_WORD - 1] ^= 0x80;
+			known += window_known(f.windows, window_hash(f.windows, chars, WINDOW_CHARS));
+			chars[word * WINDOW_WORD + WINDOW_WORD - 1] ^= 0x80;
+		}
+		secret_arena_free(f.arena);
+	}
+	assert_in_range(known, 0, KEYS / 8);
+}
+
+static bool knows(const struct windows *w, struct span value, size_t at)
+{
+	uint8_t chars[WINDOW_CHARS_WIDTH];
+
+	for (unsigned i = 0; i < sizeof(chars); i++)
+		chars[i] = window_fold(value.p[at + i]);
+	return window_known(w, window_hash(w, chars, WINDOW_CHARS));
+}
+
+/* Who probes with what he knows gets no answer in responses, and learns in requests no key that counts there. */
+static void placeholder__is_known_in_requests_only__under_other_keys(void **state)
+{
+	const struct rewrite_entry *e;
+	const struct automaton *a;
+	unsigned leaked = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		static struct kit k;
+
+		kit_init(&k);
+		kit_add(&k, "N", "xyzzy0123456789ABCDEFxyzxyzzy0123456789", "", i);
+		kit_build(&k);
+		a = k.rewriter->automata;
+		e = &k.rewriter->entries[0];
+		assert_true(knows(a[REWRITE_RESPONSE].windows, e->value, 0) && knows(a[REWRITE_REQUEST].windows, e->value, 0));
+		assert_true(knows(a[REWRITE_REQUEST].windows, e->made, 0));
+		leaked += knows(a[REWRITE_RESPONSE].windows, e->made, 0);
+		assert_memory_not_equal(a[0].windows->key, a[1].windows->key, sizeof(a[0].windows->key));
+		kit_deinit(&k);
+	}
+	assert_in_range(leaked, 0, 1); /* by chance */
+}
+
+/* The engine asks them: in base64, where shapes rule nothing out, hardly a byte is left to threads. */
+static size_t bytes_in_regions(const struct kit *k, struct span in)
+{
+	static struct regions r;
+	size_t bytes = 0;
+
+	regions_init(&r, k->rewriter, &k->rewriter->automata[REWRITE_RESPONSE], in, 0, 0);
+	while (r.more) {
+		size_t begin = r.next.begin;
+
+		regions_reach(&r, begin);
+		bytes += r.limit - begin;
+	}
+	return bytes;
+}
+
+static void regions__in_base64__are_few_with_windows(void **state)
+{
+	static uint8_t text[TEXT];
+	static struct kit k;
+	uint64_t random = 11;
+
+	(void)state;
+	for (size_t i = 0; i < TEXT; i++)
+		text[i] = spelling_sextet_char(kit_random(&random, 62), false);
+	kit_init(&k);
+	kit_add(&k, "N", "xyzzy0123456789ABCDEFxyzxyzzy0123456789", "", 1);
+	kit_build(&k);
+	assert_in_range(bytes_in_regions(&k, span_of(text, TEXT)), 0, TEXT / 100);
+	k.rewriter->automata[REWRITE_RESPONSE].windows = NULL;
+	assert_in_range(bytes_in_regions(&k, span_of(text, TEXT)), TEXT / 2, TEXT);
+	kit_deinit(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +433,10 @@ int main(void)
 		cmocka_unit_test(wrapped_secret_without_windows__beside_one_with_windows__is_replaced),
 		cmocka_unit_test(text_without_secrets__is_hardly_left),
 		cmocka_unit_test(beginnings_of_a_secret__with_ten_characters_right__are_not_left),
+		cmocka_unit_test(row_of_windows__in_text_of_one_letter__is_left_in_few_parts),
+		cmocka_unit_test(window__one_bit_from_a_known_one__is_known_by_chance_only),
+		cmocka_unit_test(placeholder__is_known_in_requests_only__under_other_keys),
+		cmocka_unit_test(regions__in_base64__are_few_with_windows),
 		cmocka_unit_test(patterns__too_short_or_too_public__have_none),
 	};
 
