@@ -9,20 +9,40 @@
 #include "shape_set.h"
 #include "spelling.h"
 
+enum { HEAD_MIN = 12 }; /* shorter runs are too common in text to look for beginnings in them only */
+
 static void add_text(bool set[256], const char *s)
 {
 	while (*s)
 		set[(uint8_t)*s++] = true;
 }
 
-/* Bytes that a text or hex run of the open classes may hold, escapes included. */
-static void gate_runs_init(struct prefilter *p)
+/* Bytes that a text or hex run of the members may hold, escapes included. */
+static void spelled_with(const uint8_t member[256], bool text[256])
 {
 	const char *always = "\\%&#;uxXmp0123456789abcdefABCDEF"; /* those of &amp;#65; too */
-	bool named = false, control = false;
+	bool control = false;
+	unsigned c;
+
+	for (c = 0; c < 256; c++)
+		text[c] = member[c];
+	for (c = 0; c < 32; c++)
+		control |= text[c];
+	if (text['&'] || text['<'] || text['>'] || text['"'] || text['\''])
+		add_text(text, "ampltgquos");
+	add_text(text, always);
+	text[0] = true;
+	if (control)
+		add_text(text, "bfnrt");
+	if (text[' '])
+		add_text(text, "+");
+}
+
+static void gate_runs_init(struct prefilter *p)
+{
 	struct gate *g = &p->gate;
 	unsigned shortest = 0, i, c;
-	bool text[256] = {false};
+	bool text[256];
 
 	for (i = 0; i < p->classes; i++) {
 		const struct open_class *k = &p->open_class[i];
@@ -32,19 +52,7 @@ static void gate_runs_init(struct prefilter *p)
 		for (c = 0; c < 256; c++)
 			p->open_member[c] |= k->member[c];
 	}
-	for (c = 0; c < 256; c++)
-		text[c] = p->open_member[c];
-	for (c = 0; c < 32; c++)
-		control |= text[c];
-	named = text['&'] || text['<'] || text['>'] || text['"'] || text['\''];
-	add_text(text, always);
-	text[0] = true;
-	if (named)
-		add_text(text, "ampltgquos");
-	if (control)
-		add_text(text, "bfnrt");
-	if (text[' '])
-		add_text(text, "+");
+	spelled_with(p->open_member, text);
 	for (c = 0; c < 256; c++)
 		g->run[c] = (uint8_t)((shortest && text[c] ? GATE_TEXT : 0) | (spelling_in_line((uint8_t)c) ? GATE_LINE : 0));
 	g->text_min = shortest;
@@ -52,6 +60,37 @@ static void gate_runs_init(struct prefilter *p)
 	g->line_min = (8 * shortest + 5) / 6;
 	if (shortest == 0 || g->line_min > CARRY_LINE_FULL)
 		g->line_min = CARRY_LINE_FULL;
+}
+
+/* How many bytes at the beginning of each anchored shape are looked at, and the runs that they are spelled in. */
+static void gate_heads_init(struct prefilter *p)
+{
+	uint8_t member[256] = {0};
+	unsigned shortest = PREFILTER_DEPTH, alphabets = 0, k, c;
+	bool text[256];
+	uint32_t i;
+
+	for (i = 0; i < p->anchored.count; i++)
+		if (p->anchored.t[i].length < shortest)
+			shortest = p->anchored.t[i].length;
+	for (i = 0; i < p->anchored.count; i++)
+		for (k = 0; k < shortest; k++) {
+			const struct template *t = &p->anchored.t[i];
+
+			if (t->symbol[k])
+				member[t->symbol[k]] = 1;
+			else
+				alphabets |= 1u << t->alphabet;
+		}
+	for (c = 0; c < 256; c++)
+		for (k = 0; k < SHAPE_ALPHABETS; k++)
+			member[c] |= alphabets >> k & shape_alphabet_has((enum shape_alphabet)k, (uint8_t)c);
+	spelled_with(member, text);
+	if (shortest < HEAD_MIN || text[' '] || text['\n'] || p->anchored.count == 0)
+		return;
+	p->gate.head_min = shortest;
+	for (c = 0; c < 256; c++)
+		p->gate.run[c] |= text[c] || spelling_in_line((uint8_t)c) ? GATE_HEAD : 0;
 }
 
 static void open_add(struct prefilter *p, const struct template *t)
@@ -164,6 +203,7 @@ struct prefilter *prefilter_new(const struct shape_set *s)
 	plain_init(p);
 	tail_init(p, s);
 	gate_runs_init(p);
+	gate_heads_init(p);
 	if (gate_grams_init(&p->gate, &p->anchored) < 0) {
 		prefilter_free(p);
 		return NULL;

@@ -2,6 +2,8 @@
  *
  * The gate in portable C, and the choice among its forms.
  */
+#include <limits.h>
+
 #include "prefilter_internal.h"
 #include "vector.h"
 
@@ -136,59 +138,90 @@ static void run_finish(struct gate *g, unsigned i, unsigned min)
 
 	g->always[i] = min && groups == 0;
 	doublings(g->shift[i], 4, groups < 16 ? groups : 16);
-	doublings(g->exact_shift[i], 6, min < 7 ? 7 : min < 64 ? min : 64);
 }
 
-/* Members as pairs of a set of high nibbles and one of low nibbles, which belong to one class or both; a bit for each pair. */
+/* Members as pairs of a set of high nibbles and one of low nibbles, which belong to some classes; a bit for each pair. */
+struct pair {
+	unsigned high, low, classes;
+};
+
 struct pairs {
-	struct {
-		uint16_t high, low;
-		unsigned classes;
-	} pair[8];
+	struct pair pair[16 * 8];
 	unsigned count;
 };
+
+static struct pair pair_join(const struct pair *a, const struct pair *b)
+{
+	return (struct pair){a->high | b->high, a->low | b->low, a->classes | b->classes};
+}
+
+/* How many say more than is true of one pair's bytes. */
+static unsigned pair_wrong(const struct gate *g, const struct pair *p)
+{
+	unsigned wrong = 0;
+
+	for (unsigned c = 0; c < 256; c++)
+		if (p->high >> (c >> 4) & p->low >> (c & 15) & 1)
+			wrong += (unsigned)__builtin_popcount(p->classes & ~g->run[c]);
+	return wrong;
+}
 
 static void pairs_add(struct pairs *p, unsigned high, unsigned low, unsigned classes)
 {
 	unsigned i;
 
-	if (!low)
-		return;
 	for (i = 0; i < p->count && (p->pair[i].low != low || p->pair[i].classes != classes); i++)
 		;
-	if (i == 8) /* more than there is room for: a superset */
-		i--;
-	else if (i == p->count)
-		p->count++;
-	p->pair[i].high |= (uint16_t)(1 << high);
-	p->pair[i].low |= (uint16_t)low;
-	p->pair[i].classes |= classes;
+	if (i == p->count)
+		p->pair[p->count++] = (struct pair){0, low, classes};
+	p->pair[i].high |= 1u << high;
+}
+
+/* More than there is room for: those are joined that say least that is not true. */
+static void pairs_reduce(const struct gate *g, struct pairs *p, unsigned most)
+{
+	while (p->count > most) {
+		unsigned best = UINT_MAX, a = 0, b = 1;
+
+		for (unsigned i = 0; i < p->count; i++)
+			for (unsigned j = i + 1; j < p->count; j++) {
+				struct pair both = pair_join(&p->pair[i], &p->pair[j]);
+				unsigned wrong = pair_wrong(g, &both);
+
+				if (wrong < best) {
+					best = wrong;
+					a = i;
+					b = j;
+				}
+			}
+		p->pair[a] = pair_join(&p->pair[a], &p->pair[b]);
+		p->pair[b] = p->pair[--p->count];
+	}
 }
 
 static void runs_finish(struct gate *g)
 {
 	struct pairs pairs = {.count = 0};
-	unsigned high, c, i;
+	unsigned high, classes, c, i;
 
-	for (high = 0; high < 16; high++) {
-		unsigned low[3] = {0, 0, 0};
+	for (high = 0; high < 16; high++)
+		for (classes = 1; classes < 1 << GATE_CLASSES; classes++) {
+			unsigned low = 0;
 
-		for (c = 0; c < 16; c++)
-			for (i = GATE_TEXT; i <= GATE_LINE; i++)
-				low[i] |= (g->run[16 * high + c] & i ? 1u : 0) << c;
-		if (low[GATE_TEXT] == low[GATE_LINE]) {
-			pairs_add(&pairs, high, low[GATE_TEXT], GATE_TEXT | GATE_LINE);
-			continue;
+			for (c = 0; c < 16; c++)
+				low |= (unsigned)(g->run[16 * high + c] == classes) << c;
+			if (low)
+				pairs_add(&pairs, high, low, classes);
 		}
-		pairs_add(&pairs, high, low[GATE_TEXT], GATE_TEXT);
-		pairs_add(&pairs, high, low[GATE_LINE], GATE_LINE);
-	}
+	pairs_reduce(g, &pairs, 8);
+	memset(g->run_low, 255, sizeof(g->run_low));
+	memset(g->run_high, 255, sizeof(g->run_high));
 	for (i = 0; i < pairs.count; i++) {
 		for (c = 0; c < 16; c++) {
-			g->run_low[c] |= (uint8_t)((pairs.pair[i].low >> c & 1) << i);
-			g->run_high[c] |= (uint8_t)((pairs.pair[i].high >> c & 1) << i);
+			g->run_low[c] &= (uint8_t)~((pairs.pair[i].low >> c & 1) << i);
+			g->run_high[c] &= (uint8_t)~((pairs.pair[i].high >> c & 1) << i);
 		}
-		for (c = 0; c < 2; c++)
+		for (c = 0; c < GATE_CLASSES; c++)
 			g->run_bits[c] |= (uint8_t)((pairs.pair[i].classes >> c & 1) << i);
 	}
 }
@@ -210,6 +243,6 @@ void gate_finish(struct gate *g)
 	runs_finish(g);
 	run_finish(g, 0, g->text_min);
 	run_finish(g, 1, g->line_min);
-	g->coded_groups = groups_in(g->coded_min);
-	doublings(g->shift[2], 4, g->coded_groups);
+	g->head_groups = groups_in(g->head_min);
+	doublings(g->shift[2], 4, g->head_groups);
 }

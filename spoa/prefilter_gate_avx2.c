@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The gate with AVX2.
+ * The gate with AVX2, and the instructions on single bits that all processors with AVX2 have.
  */
 #include "prefilter_internal.h"
 
 #if defined(__x86_64__)
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt"))), apply_to = function)
 #else
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,bmi,bmi2,lzcnt")
 #endif
 
 #include <immintrin.h>
@@ -31,7 +31,7 @@ static inline vector row_load(const uint8_t *p)
 
 static bool runs_here(void)
 {
-	return __builtin_cpu_supports("avx2");
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt");
 }
 
 const struct gate_form gate_avx2 = {"avx2", runs_here, next};

@@ -15,7 +15,6 @@ struct gram {
 };
 
 enum { GROUPS = 64, CODINGS = 4, ESCAPES = 12, HIGH_NIBBLES = 16 };
-enum { SPLIT_MIN = 16 }; /* shorter runs are too common in text to look for other codings in them only */
 
 /* An estimated hit in so many bytes of text is rare enough for eight buckets. */
 static const double RARE = 1 / 500.0;
@@ -380,13 +379,14 @@ static void fill_nibbles(struct gate_nibbles *to, const struct gram *groups, uns
 	*narrow = *c;
 	if (cluster_join(narrow, GATE_BUCKETS) < RARE)
 		c = narrow;
+	memset(to, 255, sizeof(*to));
 	to->wide = c->count > GATE_BUCKETS;
 	for (unsigned i = 0; i < c->count; i++)
 		for (unsigned k = 0; k < GATE_GRAM; k++)
 			for (unsigned b = 0; b < 256; b++)
 				if (set_has(c->g[i].set[k], b)) {
-					to->low[i / 8][k][b & 15] |= (uint8_t)(1 << i % 8);
-					to->high[i / 8][k][b >> 4] |= (uint8_t)(1 << i % 8);
+					to->low[i / 8][k][b & 15] &= (uint8_t)~(1 << i % 8);
+					to->high[i / 8][k][b >> 4] &= (uint8_t)~(1 << i % 8);
 				}
 }
 
@@ -448,10 +448,9 @@ static void fill(struct gate *g, const struct tree *tr, struct gram *text, struc
 		g->spelled[c] = set_has(any, c);
 	fill_exact_buckets(g, group, all, room);
 	g->coded_min = coded_run(tr);
-	g->split = g->coded_min >= SPLIT_MIN;
-	if (g->split)
+	if (g->head_min)
 		fill_nibbles(&g->coded, group, codes, room);
-	fill_nibbles(&g->nibbles, g->split ? group + codes : group, g->split ? all - codes : all, room);
+	fill_nibbles(&g->nibbles, g->head_min ? group + codes : group, g->head_min ? all - codes : all, room);
 	g->grams = true;
 }
 

@@ -64,9 +64,10 @@ unsigned walk_fits_from_bit(const struct tree *tr, struct span bytes, unsigned b
 
 /* ---- the gate: a vector test for whole blocks (prefilter_gate*.c) ---- */
 enum { GATE_BLOCK = 64, GATE_GRAM = 4, GATE_SLACK = GATE_GRAM - 1, GATE_BUCKETS = 8 };
-enum { GATE_TEXT = 1, GATE_LINE = 2 }; /* classes of run: of text and hex, of base64 */
+enum { GATE_TEXT = 1, GATE_LINE = 2, GATE_HEAD = 4, GATE_CLASSES = 3 }; /* of runs: text and hex, base64, whatever an anchored shape is spelled with */
 
-/* Eight or sixteen buckets by nibble. */
+/* Eight or sixteen buckets, and the nibbles that are out of them: not those that are in, for a shuffle gives zero for a low nibble of a byte from
+ * 128 on, and zero is out of nothing. */
 struct gate_nibbles {
 	uint8_t low[2][GATE_GRAM][16], high[2][GATE_GRAM][16];
 	bool wide;
@@ -78,18 +79,18 @@ struct gate {
 	bool spelled[256];            /* bytes among the first characters, which an escape may spell */
 	uint8_t run[256];             /* GATE_ bits of the classes that hold the byte */
 	unsigned text_min, line_min;  /* shortest run that matters, at least 1; 0: none does */
+	unsigned head_min;            /* an anchored shape stands in so long a run that grams are looked for in such runs only; 0: everywhere */
 	bool breaks;                  /* runs of base64 matter only where a line break or escape stands in them */
 	/* The same for the vector forms, which may say more than is true, never less. Groups are joined into buckets. */
 	uint8_t gram[GATE_GRAM][256];       /* eight buckets of exact sets */
 	uint8_t gram_ascii[GATE_GRAM][128]; /* of the byte and of the one 128 above */
-	struct gate_nibbles nibbles, coded; /* the latter: hex and base64, if they are looked for by themselves */
-	bool grams, gram_above, split;      /* is there any gram; may one begin with a byte from 128 on; is `coded` in use */
-	unsigned coded_min, coded_groups;   /* where a gram of `coded` matters there are so many of base64's class in a row, and groups of four */
+	struct gate_nibbles nibbles, coded; /* the latter: hex and base64, if runs are looked for first */
+	bool grams, gram_above;             /* is there any gram; may one begin with a byte from 128 on */
+	unsigned coded_min, head_groups;    /* a run that holds a whole one in hex or base64; groups of four in one of head_min */
 	uint8_t run_out[128];               /* classes that do not hold the byte */
 	uint8_t run_above[2];               /* by class: 255 when some byte from 128 on is a member, and then all count */
-	uint8_t run_low[16], run_high[16], run_bits[2]; /* a member has one of its class's bits in both */
-	uint8_t shift[3][4];                /* by class, the third for `coded`: doublings and a rest that leave of groups in a row those that are enough */
-	uint8_t exact_shift[2][6];          /* the same for bytes, 64 at most */
+	uint8_t run_low[16], run_high[16], run_bits[GATE_CLASSES]; /* a member has one of its class's bits in neither */
+	uint8_t shift[GATE_CLASSES][4];     /* by class: doublings and a rest that leave of groups in a row those that are enough */
 	bool always[2];                     /* runs are too short for groups: look everywhere */
 };
 

@@ -266,7 +266,7 @@ static void forms__of_the_gate__find_the_same(void **state)
 						assert_true(found && (a->block < b->block || (a->block == b->block && !(b->events & ~a->events))));
 					if (found && (a->text || (a->line && !s.prefilter->gate.breaks))) /* a break near no run counts, too */
 						assert_true(early && c->block < a->block + GATE_BLOCK);
-					if (found && a->events && !s.prefilter->gate.split)
+					if (found && a->events && !s.prefilter->gate.head_min)
 						assert_true(also && (b->block < a->block || (b->block == a->block && b->events == a->events)));
 				}
 		}
